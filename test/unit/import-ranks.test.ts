@@ -16,6 +16,7 @@ const SRC = path.resolve(import.meta.dirname, '../../src');
 
 const RANKS: readonly (readonly string[])[] = [
   ['domain'],
+  ['encoding'],
   ['ring', 'register', 'liveness', 'protocol', 'ports'],
   ['layout'],
   ['membership', 'storage', 'peer'],
@@ -27,31 +28,32 @@ const RANKS: readonly (readonly string[])[] = [
 
 const foldersUpTo = (rank: number): readonly string[] => RANKS.slice(0, rank + 1).flat();
 
-const WORK = ['domain', 'ports', 'protocol', 'ring', 'layout', 'register', 'storage', 'peer'];
+const WORK = ['domain', 'encoding', 'ports', 'protocol', 'ring', 'layout', 'register', 'storage', 'peer'];
 
 const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries({
     domain: [],
+    encoding: ['domain'],
     ring: ['domain'],
     register: ['domain'],
     liveness: ['domain'],
-    protocol: ['domain'],
+    protocol: ['domain', 'encoding'],
     ports: ['domain'],
     layout: ['domain', 'ring'],
-    membership: ['domain', 'protocol', 'liveness', 'layout', 'ring'],
-    storage: ['domain', 'ports'],
-    peer: ['domain', 'ports', 'protocol'],
+    membership: ['domain', 'ports', 'protocol', 'liveness', 'layout', 'ring'],
+    storage: ['domain', 'encoding', 'ports'],
+    peer: ['domain', 'encoding', 'ports', 'protocol'],
     replication: WORK,
     repair: WORK,
-    node: foldersUpTo(4),
+    node: foldersUpTo(5),
     gateway: ['domain', 'ports', 'node'],
     kubernetes: ['domain', 'ports', 'node'],
     metrics: ['domain', 'ports'],
     runtime: ['domain', 'ports'],
     config: ['domain', 'ports'],
     cli: ['domain', 'ports'],
-    'main.ts': foldersUpTo(6),
-    sim: foldersUpTo(5),
+    'main.ts': foldersUpTo(7),
+    sim: foldersUpTo(6),
   }),
 );
 

@@ -1,0 +1,49 @@
+/**
+ * The protocol's rules as switches. A real node always runs with ALL_RULES; only tests switch one off, to prove that
+ * the simulator notices (a harness that can't find a planted bug proves nothing). There is no setting for them.
+ * Source: protocol sections A.4, C.1 and H.2 "Mutation check of the harness itself".
+ */
+export interface Rules {
+  /** R1: every reply follows the fsync of the state it shows. */
+  readonly replyAfterFsync: boolean;
+  /** R8: a read that sees unequal accepted ballots re-accepts the highest value before it answers. */
+  readonly readWriteBack: boolean;
+  /** R8: one-round reads need equal accepted *ballots*, not just equal versions. */
+  readonly readEqualBallots: boolean;
+  /** R9: a retry after an ACCEPT left asks the op history first. */
+  readonly idempotentRetry: boolean;
+  /** R11: retained members of a moved arc catch up too, not only the joiners. */
+  readonly retainedCatchUp: boolean;
+  /** A.4 (10), R14: registers of an arc are discarded where `since` says that this member was away. */
+  readonly sinceDiscard: boolean;
+  /** R6: a replica accepts a record only when it holds the body durably. */
+  readonly acceptNeedsBody: boolean;
+  /** R3, A.4 (7): messages of another epoch are refused. */
+  readonly epochFence: boolean;
+  /** R4, A.4 (7): quorums count old and new replica sets while an arc moves. */
+  readonly jointQuorum: boolean;
+  /** R10: catch-up takes a record only with its body, in the same epoch, and obeys promises. */
+  readonly takeObeysPromise: boolean;
+  /** R7: an old body is dropped only after the record that replaces it is durable. */
+  readonly unlinkAfterAccept: boolean;
+  /** R16: after a boot no register message is answered before a majority confirmed the log position. */
+  readonly amnesiaCheck: boolean;
+  /** A.4 (1): a layout vote is persisted before the reply, and read only after the carried layout was adopted. */
+  readonly layoutVoteDurable: boolean;
+}
+
+export const ALL_RULES: Rules = {
+  replyAfterFsync: true,
+  readWriteBack: true,
+  readEqualBallots: true,
+  idempotentRetry: true,
+  retainedCatchUp: true,
+  sinceDiscard: true,
+  acceptNeedsBody: true,
+  epochFence: true,
+  jointQuorum: true,
+  takeObeysPromise: true,
+  unlinkAfterAccept: true,
+  amnesiaCheck: true,
+  layoutVoteDurable: true,
+};

@@ -1,0 +1,140 @@
+/**
+ * What the edges (gateway, metrics, command line) see of a node: object operations, the node's own state, the ring as
+ * seen from here, and the two commands that change membership. Shapes are those of the HTTP interface, so an edge
+ * only translates; all are plain values.
+ */
+import type { ErrorCode } from '../domain/error-catalogue.ts';
+import type { DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, PutOutcome, PutRequest } from '../domain/object-operation.ts';
+
+export interface AddressView {
+  readonly host: string;
+  readonly port: number;
+  readonly key: number;
+}
+
+/** starting: not in a ring or not confirmed yet. serving: ready. leaving: handing over. left: done. stopped. */
+export type NodeState = 'starting' | 'joining' | 'serving' | 'leaving' | 'left' | 'damaged' | 'stopped';
+
+export interface NodeView {
+  readonly host: string;
+  readonly port: number;
+  readonly httpPort: number | null;
+  readonly adminPort: number | null;
+  readonly M: number;
+  readonly N: number;
+  readonly key: number;
+  readonly nodeId: string;
+  readonly clusterId: string | null;
+  readonly incarnation: number;
+  readonly state: NodeState;
+  /** Why it is in this state, in words (for whom it waits, how far the leave is). */
+  readonly stateDetail: string;
+  readonly epoch: number;
+  readonly successor: AddressView | null;
+  readonly predecessor: AddressView | null;
+  readonly successors: readonly AddressView[];
+  readonly replicationFactor: number;
+  /** plaintext: started with --insecure-transport. */
+  readonly transport: 'tls-psk' | 'plaintext';
+  /** Progress of a leave or a catch-up; null when nothing moves. */
+  readonly progress: { readonly keysLeft: number; readonly bytesLeft: number } | null;
+}
+
+/** One page of names: `files` (this node is the owner) and `backUpFiles` (held as another replica). */
+export interface FilesPage {
+  readonly files: readonly string[];
+  readonly backUpFiles: readonly string[];
+  readonly cursor: string | null;
+}
+
+export type Liveness = 'alive' | 'restarting' | 'suspect' | 'down' | 'unknown';
+
+export interface MemberView {
+  readonly nodeId: string;
+  readonly name: string;
+  readonly advertise: string;
+  readonly key: number;
+  readonly tokens: readonly number[];
+  readonly zone: string;
+  readonly weight: number;
+  readonly state: 'joining' | 'member' | 'leaving';
+  readonly liveness: Liveness;
+  readonly isVoter: boolean;
+  /** Part of the ring this member owns as first of the preference list, and holds in all, 0 to 1. */
+  readonly ownedShare: number;
+  readonly heldShare: number;
+}
+
+export interface RingView {
+  readonly clusterId: string | null;
+  readonly epoch: number;
+  readonly phase: 'stable' | 'moving' | 'none';
+  readonly M: number;
+  readonly replicas: number;
+  readonly replicationFactor: number;
+  readonly members: readonly MemberView[];
+  readonly voters: readonly string[];
+  /** Number of arcs by what their live replicas allow now. */
+  readonly arcs: { readonly total: number; readonly healthy: number; readonly degraded: number; readonly unavailable: number };
+  readonly moves: { readonly arcs: number; readonly keysLeft: number; readonly bytesLeft: number; readonly estimatedSeconds: number | null };
+  readonly isSafe: boolean;
+  /** In words: whether everything is safe now, and if not, what is missing. */
+  readonly safety: string;
+  /** Warnings, for instance that two members tolerate no failure. */
+  readonly warnings: readonly string[];
+}
+
+export interface ExplainView {
+  readonly name: string;
+  /** SHA-256 of the name, hex. */
+  readonly hash: string;
+  readonly key: number;
+  readonly arc: { readonly from: number; readonly to: number };
+  readonly epoch: number;
+  readonly owner: string | null;
+  readonly preferenceList: readonly {
+    readonly node: string;
+    readonly nodeId: string;
+    readonly reason: string;
+    readonly liveness: Liveness;
+    /** What it really holds; null when it didn't answer. */
+    readonly holds: { readonly version: string | null; readonly kind: 'object' | 'tombstone' | 'none'; readonly size: number; readonly sha256: string | null; readonly durable: boolean } | null;
+  }[];
+  /** Who becomes owner when the present owner fails. */
+  readonly nextOwner: string | null;
+  readonly repairsPending: number;
+}
+
+export type JoinOutcome =
+  | { readonly kind: 'joined' }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly detail: string };
+
+export type LeaveOutcome = { readonly kind: 'leaving' } | { readonly kind: 'failed'; readonly code: ErrorCode; readonly detail: string };
+
+export interface HealthView {
+  readonly isOk: boolean;
+  readonly reason: string;
+}
+
+export interface ObjectService {
+  put(request: PutRequest): Promise<PutOutcome>;
+  get(request: GetRequest): Promise<GetOutcome>;
+  delete(request: DeleteRequest): Promise<DeleteOutcome>;
+}
+
+export interface NodeService {
+  readonly objects: ObjectService;
+  view(): NodeView;
+  files(cursor: string | null, limit: number): Promise<FilesPage>;
+  ring(): RingView;
+  explain(name: string): Promise<ExplainView>;
+  /** Resolves once this node is a member and serving, or with the reason why not. `[]` founds a ring of one. */
+  join(seeds: readonly string[]): Promise<JoinOutcome>;
+  /** Starts the hand-over; `view().state` tells the progress; the process ends by itself. */
+  leave(): Promise<LeaveOutcome>;
+  /** ready: joined, layout known, recovered position confirmed, disk ok. */
+  readiness(): HealthView;
+  startup(): HealthView;
+  /** The whole ring as seen here: false while any arc has no live majority. */
+  clusterHealth(): HealthView;
+}

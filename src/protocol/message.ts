@@ -1,0 +1,424 @@
+/**
+ * The closed union of peer messages: what nodes say to each other. Each request has exactly one reply, or the reply
+ * `fault`. Bytes of bodies and of layouts travel as the frame's body (`body`), everything else in its head.
+ *
+ * Three families: *ring* (pings, gossip, join, layout chain, on the control connection), *register* (reads, PREPARE,
+ * ACCEPT, with the sender's layout epoch: rule R3), *copy* (catch-up, bodies, receipts).
+ * Source: protocol sections A.4 to A.7, C.1, E, G.
+ */
+import type { Ballot } from '../domain/ballot.ts';
+import type { ErrorCode } from '../domain/error-catalogue.ts';
+import type { BodyId, ClusterId, Epoch, NodeId } from '../domain/ids.ts';
+import type { Layout } from '../domain/layout.ts';
+import type { ObjectKey, Position } from '../domain/ring-position.ts';
+import type { ObjectRecord } from '../domain/stored-object.ts';
+
+// ---------------------------------------------------------------------------------------------------- vocabulary
+
+/** What gossip says of a node. The higher incarnation wins; at the same one: left > down > suspect > restarting > alive. */
+export type GossipState = 'alive' | 'restarting' | 'suspect' | 'down' | 'left';
+
+export interface GossipEntry {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly advertise: string;
+  readonly incarnation: number;
+  readonly state: GossipState;
+  /** Who reports suspect or down (two reporters make a node down where the ring has them). */
+  readonly accusers: readonly NodeId[];
+}
+
+export interface NodeHealth {
+  /** 0 healthy, 1 to 8: how much this node distrusts itself (Lifeguard's local health). */
+  readonly awareness: number;
+  /** p99 of its event loop's delay. */
+  readonly loopDelayMs: number;
+  /** Parts of the disk in use, 0 to 1. */
+  readonly diskUsed: number;
+}
+
+export interface NodeRef {
+  readonly nodeId: NodeId;
+  readonly name: string;
+  readonly advertise: string;
+}
+
+/** One register in a catch-up page: enough to see who has the highest record. */
+export interface PageEntry {
+  readonly key: ObjectKey;
+  readonly promised: Ballot;
+  /** ZERO_BALLOT when nothing is accepted here. */
+  readonly accepted: Ballot;
+  /** Bytes of the body, 0 for tombstones. */
+  readonly size: number;
+}
+
+/** The highest (boot, fsynced log position) remembered of a peer (rule R16). */
+export interface BootPosition {
+  readonly boot: number;
+  readonly position: number;
+}
+
+// ---------------------------------------------------------------------------------------------------------- ring
+
+export interface PingRequest {
+  readonly kind: 'ping';
+  readonly from: NodeRef;
+  readonly boot: BootPosition;
+  readonly health: NodeHealth;
+  readonly gossip: readonly GossipEntry[];
+}
+export interface PingReply {
+  readonly kind: 'ping-reply';
+  readonly from: NodeRef;
+  readonly boot: BootPosition;
+  readonly health: NodeHealth;
+  /** As derived by the receiver: the seed's "ask the successor for its predecessor". Null: it has no layout. */
+  readonly predecessor: NodeRef | null;
+  readonly successors: readonly NodeRef[];
+  readonly gossip: readonly GossipEntry[];
+}
+
+/** Ask a third node to ping the target (SWIM's ping-req). */
+export interface ProbeRequest {
+  readonly kind: 'probe';
+  readonly target: NodeRef;
+}
+export interface ProbeReply {
+  readonly kind: 'probe-reply';
+  readonly isAnswered: boolean;
+}
+
+/** "Who are you?": asked of every seed name by a node without a layout, and of the first initial name (A.7). */
+export interface WhoAreYouRequest {
+  readonly kind: 'who-are-you';
+  readonly from: NodeRef;
+}
+export interface WhoAreYouReply {
+  readonly kind: 'who-are-you-reply';
+  readonly from: NodeRef;
+  readonly state: 'empty' | 'member';
+  /** Null while empty. */
+  readonly clusterId: ClusterId | null;
+  /** The nodeId this empty node durably promised to follow. */
+  readonly promisedFounder: NodeId | null;
+}
+
+export interface FindSuccessorRequest {
+  readonly kind: 'find-successor';
+  readonly position: Position;
+  readonly hops: number;
+}
+export interface FindSuccessorReply {
+  readonly kind: 'find-successor-reply';
+  readonly node: NodeRef;
+  readonly hops: number;
+}
+
+export interface JoinRequest {
+  readonly kind: 'join';
+  readonly node: NodeRef;
+  readonly zone: string;
+  readonly weight: number;
+  /** M of the joiner: has to be the ring's. */
+  readonly keyBits: number;
+}
+export interface JoinReply {
+  readonly kind: 'join-reply';
+  /** accepted: remembered and on its way. refused: see detail. */
+  readonly state: 'accepted' | 'member' | 'refused';
+  readonly detail: string;
+}
+
+export interface LeaveRequest {
+  readonly kind: 'leave';
+  readonly nodeId: NodeId;
+}
+export interface LeaveReply {
+  readonly kind: 'leave-reply';
+  readonly state: 'accepted' | 'gone' | 'refused';
+}
+
+/** The leaver's farewell to its predecessor: a hint that shortens convergence, never truth. */
+export interface NotifyRequest {
+  readonly kind: 'notify';
+  readonly leaver: NodeRef;
+  readonly successor: NodeRef;
+}
+export interface NotifyReply {
+  readonly kind: 'notify-reply';
+}
+
+export interface LayoutFetchRequest {
+  readonly kind: 'layout-fetch';
+}
+/** Also the answer to `layout-announce`, and to any register message of another epoch. */
+export interface LayoutReply {
+  readonly kind: 'layout-reply';
+  readonly layout: Layout | null;
+}
+export interface LayoutAnnounceRequest {
+  readonly kind: 'layout-announce';
+  readonly layout: Layout;
+}
+
+/** Phase 1 of instance layout.epoch + 1; carries layout e, which the voter adopts first (A.4, 1). */
+export interface LayoutPrepareRequest {
+  readonly kind: 'layout-prepare';
+  readonly layout: Layout;
+  readonly ballot: Ballot;
+}
+export interface LayoutPrepareReply {
+  readonly kind: 'layout-prepare-reply';
+  readonly state: 'promised' | 'refused';
+  readonly promised: Ballot;
+  readonly accepted: { readonly ballot: Ballot; readonly value: Layout } | null;
+}
+export interface LayoutAcceptRequest {
+  readonly kind: 'layout-accept';
+  readonly layout: Layout;
+  readonly ballot: Ballot;
+  readonly value: Layout;
+}
+export interface LayoutAcceptReply {
+  readonly kind: 'layout-accept-reply';
+  readonly state: 'accepted' | 'refused';
+  readonly promised: Ballot;
+}
+
+/** The sender has caught up all its moved arcs of this epoch whose `end` is listed (A.4, 5). */
+export interface CaughtRequest {
+  readonly kind: 'caught';
+  readonly nodeId: NodeId;
+  readonly epoch: Epoch;
+  readonly arcEnds: readonly Position[];
+}
+export interface CaughtReply {
+  readonly kind: 'caught-reply';
+}
+
+/** Rule R16: is my recovered log position at least what you remember of me? */
+export interface PositionCheckRequest {
+  readonly kind: 'position-check';
+  readonly nodeId: NodeId;
+  readonly boot: BootPosition;
+}
+export interface PositionCheckReply {
+  readonly kind: 'position-check-reply';
+  readonly isConfirmed: boolean;
+  readonly remembered: BootPosition;
+}
+
+// ------------------------------------------------------------------------------------------------------ register
+
+/** What a proposer stages together with PREPARE when the body is inline. */
+export interface StagedBody {
+  readonly bodyId: BodyId;
+  readonly sha256: string;
+}
+
+export interface PrepareRequest {
+  readonly kind: 'prepare';
+  readonly epoch: Epoch;
+  readonly name: string;
+  readonly ballot: Ballot;
+  /** Null: nothing staged (delete, identity round). Otherwise `body` holds its bytes. */
+  readonly staged: StagedBody | null;
+  readonly body: Buffer | null;
+}
+export interface PrepareReply {
+  readonly kind: 'prepare-reply';
+  readonly epoch: Epoch;
+  readonly state: 'promised' | 'refused';
+  readonly promised: Ballot;
+  readonly accepted: { readonly ballot: Ballot; readonly record: ObjectRecord } | null;
+  readonly floor: Ballot;
+  /** The staged body of the request is durable here. */
+  readonly isStaged: boolean;
+}
+
+export interface AcceptRequest {
+  readonly kind: 'accept';
+  readonly epoch: Epoch;
+  readonly name: string;
+  readonly ballot: Ballot;
+  readonly record: ObjectRecord;
+  /** Nodes that held the record's body when the proposer last heard (rule R6). */
+  readonly holders: readonly NodeId[];
+}
+export interface AcceptReply {
+  readonly kind: 'accept-reply';
+  readonly epoch: Epoch;
+  /** body-missing: no holder gave the body in time; nothing was accepted. */
+  readonly state: 'accepted' | 'refused' | 'body-missing';
+  readonly promised: Ballot;
+}
+
+export interface ReadRequest {
+  readonly kind: 'read';
+  readonly epoch: Epoch;
+  readonly name: string;
+  /** Send an inline body along as `body`. */
+  readonly wantBody: boolean;
+}
+export interface ReadReply {
+  readonly kind: 'read-reply';
+  readonly epoch: Epoch;
+  readonly promised: Ballot;
+  readonly accepted: { readonly ballot: Ballot; readonly record: ObjectRecord } | null;
+  readonly floor: Ballot;
+  readonly body: Buffer | null;
+}
+
+/** Any register or copy message whose epoch isn't the receiver's own (rule R3). `layout`: ours, when ours is newer. */
+export interface StaleEpochReply {
+  readonly kind: 'stale-epoch';
+  readonly epoch: Epoch;
+  readonly layout: Layout | null;
+}
+
+// ---------------------------------------------------------------------------------------------------------- copy
+
+/** Bytes [offset, offset + length) of a body; length at most a chunk. */
+export interface BodyFetchRequest {
+  readonly kind: 'body-fetch';
+  readonly bodyId: BodyId;
+  readonly name: string;
+  readonly offset: number;
+  readonly length: number;
+}
+export interface BodyFetchReply {
+  readonly kind: 'body-fetch-reply';
+  readonly isHeld: boolean;
+  /** Of the whole body. */
+  readonly size: number;
+  readonly body: Buffer | null;
+}
+
+/** Registers of (from, to] after the cursor, in key order. */
+export interface PageRequest {
+  readonly kind: 'page';
+  readonly epoch: Epoch;
+  readonly from: Position;
+  readonly to: Position;
+  /** Keys at or before it are left out; null: from the beginning of the arc. */
+  readonly after: ObjectKey | null;
+  readonly limit: number;
+}
+export interface PageReply {
+  readonly kind: 'page-reply';
+  readonly epoch: Epoch;
+  readonly entries: readonly PageEntry[];
+  readonly isLast: boolean;
+  /** Highest floor of the arc's buckets. */
+  readonly floor: Ballot;
+}
+
+/** Whole registers by key, for catch-up: as many as fit one frame, in the order asked. */
+export interface RecordsRequest {
+  readonly kind: 'records';
+  readonly epoch: Epoch;
+  readonly keys: readonly ObjectKey[];
+}
+export interface TransferredRecord {
+  readonly key: ObjectKey;
+  readonly name: string;
+  readonly ballot: Ballot;
+  readonly record: ObjectRecord;
+  /** The inline body's place in the frame's body; length 0 for tombstones and empty or large bodies. */
+  readonly bodyOffset: number;
+  readonly bodyLength: number;
+}
+export interface RecordsReply {
+  readonly kind: 'records-reply';
+  readonly epoch: Epoch;
+  readonly records: readonly TransferredRecord[];
+  /** Keys answered (with or without a record) from the start of the request's list. */
+  readonly answered: number;
+  readonly body: Buffer | null;
+}
+
+/** An ex-owner asks whether this replica holds at least these records with their bodies (rule R15). */
+export interface ReceiptsRequest {
+  readonly kind: 'receipts';
+  readonly epoch: Epoch;
+  readonly entries: readonly { readonly key: ObjectKey; readonly accepted: Ballot }[];
+}
+export interface ReceiptsReply {
+  readonly kind: 'receipts-reply';
+  readonly epoch: Epoch;
+  /** One for each entry, in order. */
+  readonly isHeld: readonly boolean[];
+}
+
+/** What this replica really holds for a name: for `explain`. The digest is computed from the stored bytes. */
+export interface InspectRequest {
+  readonly kind: 'inspect';
+  readonly name: string;
+}
+export interface InspectReply {
+  readonly kind: 'inspect-reply';
+  readonly epoch: Epoch;
+  readonly promised: Ballot;
+  readonly accepted: { readonly ballot: Ballot; readonly record: ObjectRecord } | null;
+  /** SHA-256 of the bytes on disk; null when there is no body. */
+  readonly sha256: string | null;
+  readonly isDurable: boolean;
+}
+
+/** The request could not be served; the code is from the catalogue. */
+export interface FaultReply {
+  readonly kind: 'fault';
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+// -------------------------------------------------------------------------------------------------------- unions
+
+/** Reply kinds by request kind. */
+export interface ReplyByRequest {
+  'ping': PingReply;
+  'probe': ProbeReply;
+  'who-are-you': WhoAreYouReply;
+  'find-successor': FindSuccessorReply;
+  'join': JoinReply;
+  'leave': LeaveReply;
+  'notify': NotifyReply;
+  'layout-fetch': LayoutReply;
+  'layout-announce': LayoutReply;
+  'layout-prepare': LayoutPrepareReply | LayoutReply;
+  'layout-accept': LayoutAcceptReply | LayoutReply;
+  'caught': CaughtReply;
+  'position-check': PositionCheckReply;
+  'prepare': PrepareReply | StaleEpochReply;
+  'accept': AcceptReply | StaleEpochReply;
+  'read': ReadReply | StaleEpochReply;
+  'body-fetch': BodyFetchReply;
+  'page': PageReply | StaleEpochReply;
+  'records': RecordsReply | StaleEpochReply;
+  'receipts': ReceiptsReply | StaleEpochReply;
+  'inspect': InspectReply;
+}
+
+export type PeerRequest =
+  | PingRequest | ProbeRequest | WhoAreYouRequest | FindSuccessorRequest | JoinRequest | LeaveRequest | NotifyRequest
+  | LayoutFetchRequest | LayoutAnnounceRequest | LayoutPrepareRequest | LayoutAcceptRequest | CaughtRequest
+  | PositionCheckRequest | PrepareRequest | AcceptRequest | ReadRequest | BodyFetchRequest | PageRequest
+  | RecordsRequest | ReceiptsRequest | InspectRequest;
+
+export type RequestKind = PeerRequest['kind'];
+export type RequestOf<K extends RequestKind> = Extract<PeerRequest, { kind: K }>;
+export type ReplyOf<K extends RequestKind> = ReplyByRequest[K] | FaultReply;
+export type PeerReply = ReplyByRequest[RequestKind] | FaultReply;
+export type PeerMessage = PeerRequest | PeerReply;
+
+/** Which connection a request takes: small ring messages never wait behind bodies (protocol G). */
+export type Channel = 'control' | 'data';
+
+const DATA_KINDS: ReadonlySet<RequestKind> = new Set<RequestKind>([
+  'prepare', 'accept', 'read', 'body-fetch', 'page', 'records', 'receipts', 'inspect',
+]);
+
+export function channelOf(kind: RequestKind): Channel {
+  return DATA_KINDS.has(kind) ? 'data' : 'control';
+}

@@ -1,0 +1,108 @@
+/**
+ * What the upper ranks see of the local store. Every change is applied to the in-memory index *at once* (so that a
+ * handler decides and changes in one synchronous step) and resolves when it is fsynced; a handler replies only after
+ * that (rule R1), also for reads: `settled` waits for earlier changes of a key that are not durable yet.
+ *
+ * A rejected change means that the disk failed: the process ends, because after a failed fsync nobody knows what the
+ * medium holds. Source: protocol sections C.1 and F.2; [FsyncFailures] "Can applications recover from fsync failures?".
+ */
+import type { Ballot } from '../domain/ballot.ts';
+import type { BodyId, ClusterId, Epoch, NodeId } from '../domain/ids.ts';
+import type { Layout } from '../domain/layout.ts';
+import type { ObjectKey, Position, RingArc } from '../domain/ring-position.ts';
+import type { ObjectRecord } from '../domain/stored-object.ts';
+
+export type { RingArc };
+
+/** What the index knows of a key without touching the disk. An immutable snapshot. */
+export interface RegisterHead {
+  readonly promised: Ballot;
+  /** ZERO_BALLOT: nothing accepted. */
+  readonly accepted: Ballot;
+  readonly kind: 'none' | 'object' | 'tombstone';
+  /** Body of the accepted record. */
+  readonly bodyId: BodyId | null;
+  readonly size: number;
+  /** Where the record is in the log; only the store looks inside. */
+  readonly recordAt: unknown;
+}
+
+export interface ScanEntry extends RegisterHead {
+  readonly key: ObjectKey;
+}
+
+export interface LoadedRecord {
+  readonly name: string;
+  readonly record: ObjectRecord;
+}
+
+export interface RegisterStore {
+  /** Null: the key was never seen here. */
+  head(key: ObjectKey): RegisterHead | null;
+  /** Floor of the key's bucket. */
+  floor(key: ObjectKey): Ballot;
+  /** The record that the head points at (from a bounded cache or one positioned read). Null when kind is none. */
+  load(key: ObjectKey, head: RegisterHead): Promise<LoadedRecord | null>;
+  /** Resolves when all changes of this key so far are durable. */
+  settled(key: ObjectKey): Promise<void>;
+
+  /** Raises `promised`. With `staged`, the body goes into the same batch. */
+  promise(key: ObjectKey, name: string, ballot: Ballot, staged: { readonly bodyId: BodyId; readonly bytes: Buffer } | null): Promise<void>;
+  /** Sets promised = accepted = ballot and the record. Its body has to be held here already (rule R6). */
+  accept(key: ObjectKey, name: string, ballot: Ballot, record: ObjectRecord): Promise<void>;
+  /** Keeps a body that no record names yet, until STAGING_TTL_MS. */
+  stage(key: ObjectKey, bodyId: BodyId, bytes: Buffer): Promise<void>;
+  /** Whether the body is here, staged or named by the accepted record (applied; durable after `settled`). */
+  holdsBody(key: ObjectKey, bodyId: BodyId): boolean;
+  /** Bytes [offset, offset + length) of a held body, CRC-checked; null when it isn't held. */
+  readBody(key: ObjectKey, bodyId: BodyId, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number } | null>;
+
+  /** Registers of the arc after the cursor in key order, clockwise from `arc.from`; at most `limit`. */
+  scan(arc: RingArc, after: ObjectKey | null, limit: number): { readonly entries: readonly ScanEntry[]; readonly isLast: boolean };
+  /** Highest floor of the buckets the arc touches. */
+  floorOf(arc: RingArc): Ballot;
+  /** Raises the floor of the buckets that the arc touches (catch-up takes over the highest floor, R11). */
+  raiseFloor(arc: RingArc, floor: Ballot): Promise<void>;
+  /** Drops registers that this node no longer has to hold (rule R15), each only if `accepted` is still the same. */
+  release(entries: readonly { readonly key: ObjectKey; readonly accepted: Ballot }[]): Promise<void>;
+
+  /** Objects and tombstones in the index, and bytes of live bodies. */
+  totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number };
+}
+
+/** The acceptor slot of the layout chain for instance layout.epoch + 1. */
+export interface LayoutSlot {
+  readonly promised: Ballot;
+  readonly accepted: { readonly ballot: Ballot; readonly value: Layout } | null;
+}
+
+/** What a node must not forget besides registers. Same contract: applied at once, resolves when durable. */
+export interface NodeStateStore {
+  readonly nodeId: NodeId;
+  /** This boot's number: incremented and fsynced before the store is handed out. */
+  readonly incarnation: number;
+  layout(): Layout | null;
+  slot(): LayoutSlot;
+  /** Ends of arcs caught up in the present epoch. */
+  caught(): ReadonlySet<Position>;
+  promisedFounder(): NodeId | null;
+  /** Highest (boot, fsynced log position) remembered of each peer (rule R16). */
+  remembered(peer: NodeId): { readonly boot: number; readonly position: number } | null;
+
+  /**
+   * Takes over a newer layout and discards, in the same log record, the registers of `discards` (A.4, 10; R14). A bucket's
+   * floor is dropped only when the whole bucket lies in the discarded arcs. Clears slot and caught.
+   */
+  adoptLayout(layout: Layout, discards: readonly RingArc[]): Promise<void>;
+  saveSlot(slot: LayoutSlot): Promise<void>;
+  saveCaught(epoch: Epoch, arcEnds: ReadonlySet<Position>): Promise<void>;
+  savePromisedFounder(founder: NodeId): Promise<void>;
+  /** Written with the next batch; never waited for. */
+  remember(peer: NodeId, boot: number, position: number): void;
+  /** Gives up a ring of one that never stored anything: layout becomes null. */
+  abandonLayout(clusterId: ClusterId): Promise<void>;
+  /** Bytes ever appended to the log and known durable; one number that only grows. */
+  durablePosition(): number;
+  /** What recovery found: `durablePosition` of the log as read back at start. */
+  readonly recoveredPosition: number;
+}
