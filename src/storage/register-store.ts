@@ -45,6 +45,8 @@ export interface RegisterStore {
   load(key: ObjectKey, head: RegisterHead): Promise<LoadedRecord | null>;
   /** Resolves when all changes of this key so far are durable. */
   settled(key: ObjectKey): Promise<void>;
+  /** Resolves when everything applied so far is durable, whatever the key: for replies that show many registers. */
+  flushed(): Promise<void>;
 
   /** Raises `promised`. With `staged`, the body goes into the same batch. */
   promise(key: ObjectKey, name: string, ballot: Ballot, staged: { readonly bodyId: BodyId; readonly bytes: Buffer } | null): Promise<void>;
