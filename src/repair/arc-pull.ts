@@ -1,0 +1,202 @@
+/**
+ * Pulls one arc: merges the registers of a quorum of sources into the local store, page by page in key order.
+ *
+ * Each step asks every reachable source for its next page, waits for enough of them, and handles the keys that all of
+ * these pages cover. A key whose highest accepted ballot among the sources is above ours is taken with its body
+ * (rule R10: same epoch, above our accepted, not below our promise), or, when a promise stands in the way, settled by an
+ * identity round on that key. Keys that are already here are only compared, so a pull that was broken off goes on
+ * where it stood without a stored cursor, and a retained member moves no bytes for what it has.
+ *
+ * Every reply has to be of the epoch in which the pull began; when our own epoch moves on, the pull ends.
+ * Source: protocol sections A.4 (8), E (2, 3), rules R10, R11.
+ */
+import { hash } from 'node:crypto';
+import { compareBallots, maxBallot, ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
+import type { Epoch, NodeId } from '../domain/ids.ts';
+import type { PeerTarget } from '../domain/peer-identity.ts';
+import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
+import type { Rules } from '../domain/rules.ts';
+import type { PeerCaller } from '../peer/peer-caller.ts';
+import type { PageReply, RecordsReply, TransferredRecord } from '../protocol/message.ts';
+import type { ViewSource } from '../ring/cluster-view.ts';
+import type { RegisterStore } from '../storage/register-store.ts';
+
+export interface ArcPullDeps {
+  readonly caller: PeerCaller;
+  readonly store: RegisterStore;
+  readonly views: ViewSource;
+  readonly rules: Rules;
+  /** Re-accepts the highest value of a name with a ballot above every promise; resolves true when that was chosen. */
+  readonly identityRound: (name: string) => Promise<boolean>;
+  /** Bytes of a body that arrived, for metrics and pacing. */
+  readonly onBytes: (bytes: number) => void;
+}
+
+export interface ArcPullOptions {
+  readonly pageEntriesMax: number;
+  /** Keys asked for in one `records` request. */
+  readonly recordKeysMax: number;
+  readonly callTimeoutMs: number;
+}
+
+export interface PullTask {
+  readonly epoch: Epoch;
+  /** Must not wrap over 0 (see linearArcs), so that key order is clockwise order. */
+  readonly arc: RingArc;
+  /** Whom to pull from: other members of the set, reachable ones first. */
+  readonly sources: readonly PeerTarget[];
+  /** How many of them have to answer each step. 0: the local state alone is a quorum. */
+  readonly needed: number;
+}
+
+/** done: a quorum was merged. failed: retry later. superseded: our epoch moved on. */
+export type PullOutcome = 'done' | 'failed' | 'superseded';
+
+interface SourcePage {
+  readonly source: PeerTarget;
+  readonly page: PageReply;
+}
+
+interface Wanted {
+  readonly key: ObjectKey;
+  readonly ballot: Ballot;
+  readonly source: PeerTarget;
+}
+
+export class ArcPull {
+  readonly #deps: ArcPullDeps;
+  readonly #options: ArcPullOptions;
+  readonly #task: PullTask;
+
+  constructor(deps: ArcPullDeps, options: ArcPullOptions, task: PullTask) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#task = task;
+  }
+
+  async run(): Promise<PullOutcome> {
+    let after: ObjectKey | null = null;
+    let floor = ZERO_BALLOT;
+    for (;;) {
+      if (!this.#isCurrent()) return 'superseded';
+      if (this.#task.needed === 0) return 'done';
+      const pages = await this.#pages(after);
+      if (!this.#isCurrent()) return 'superseded';
+      if (pages === null) return 'failed';
+      for (const { page } of pages) floor = maxBallot(floor, page.floor);
+      const end = coveredEnd(pages.map(({ page }) => page));
+      const wanted = this.#wanted(pages, end);
+      const taken = await this.#takeAll(wanted);
+      if (taken !== 'done') return taken;
+      if (end === null) break;
+      after = end;
+    }
+    if (compareBallots(floor, this.#deps.store.floorOf(this.#task.arc)) > 0) await this.#deps.store.raiseFloor(this.#task.arc, floor);
+    await this.#deps.store.flushed();
+    return this.#isCurrent() ? 'done' : 'superseded';
+  }
+
+  #isCurrent(): boolean {
+    return this.#deps.views.current()?.layout.epoch === this.#task.epoch;
+  }
+
+  /** One page of each of the first `needed` sources that answer; null when fewer do. */
+  async #pages(after: ObjectKey | null): Promise<readonly SourcePage[] | null> {
+    const { sources, needed } = this.#task;
+    const pages: SourcePage[] = [];
+    let left = sources.length;
+    return new Promise((resolve) => {
+      if (left < needed) resolve(null);
+      for (const source of sources) {
+        void this.#page(source, after).then((page) => {
+          left -= 1;
+          if (page !== null && pages.length < needed) pages.push({ source, page });
+          if (pages.length === needed) resolve(pages);
+          else if (pages.length + left < needed) resolve(null);
+        });
+      }
+    });
+  }
+
+  async #page(source: PeerTarget, after: ObjectKey | null): Promise<PageReply | null> {
+    const { arc, epoch } = this.#task;
+    const request = { kind: 'page', epoch, from: arc.from, to: arc.to, after, limit: this.#options.pageEntriesMax } as const;
+    const outcome = await this.#deps.caller.call<'page'>(source, request, this.#options.callTimeoutMs);
+    if (outcome.kind !== 'reply') return null;
+    if (outcome.reply.kind === 'stale-epoch' && outcome.reply.layout !== null) await this.#deps.views.adopt(outcome.reply.layout);
+    return outcome.reply.kind === 'page-reply' && outcome.reply.epoch === epoch ? outcome.reply : null;
+  }
+
+  /** The keys up to `end` whose highest record is above ours, each with a source that has it. */
+  #wanted(pages: readonly SourcePage[], end: ObjectKey | null): Wanted[] {
+    const highest = new Map<ObjectKey, Wanted>();
+    for (const { source, page } of pages) {
+      for (const entry of page.entries) {
+        if (end !== null && entry.key > end) break;
+        const known = highest.get(entry.key);
+        if (known === undefined || compareBallots(entry.accepted, known.ballot) > 0) {
+          highest.set(entry.key, { key: entry.key, ballot: entry.accepted, source });
+        }
+      }
+    }
+    return [...highest.values()].filter(({ key, ballot }) => compareBallots(ballot, this.#deps.store.head(key)?.accepted ?? ZERO_BALLOT) > 0);
+  }
+
+  async #takeAll(wanted: readonly Wanted[]): Promise<PullOutcome> {
+    const bySource = new Map<PeerTarget, ObjectKey[]>();
+    for (const { key, source } of wanted) {
+      const keys = bySource.get(source);
+      if (keys === undefined) bySource.set(source, [key]);
+      else keys.push(key);
+    }
+    for (const [source, keys] of bySource) {
+      for (let at = 0; at < keys.length;) {
+        const reply = await this.#records(source, keys.slice(at, at + this.#options.recordKeysMax));
+        if (!this.#isCurrent()) return 'superseded';
+        if (reply === null || reply.answered === 0) return 'failed';
+        at += reply.answered;
+        const results = await Promise.all(reply.records.map((record) => this.#take(record, reply.body)));
+        if (results.includes('superseded')) return 'superseded';
+        if (results.includes('failed')) return 'failed';
+      }
+    }
+    return 'done';
+  }
+
+  async #records(source: PeerTarget, keys: readonly ObjectKey[]): Promise<RecordsReply | null> {
+    const { epoch } = this.#task;
+    const outcome = await this.#deps.caller.call<'records'>(source, { kind: 'records', epoch, keys }, this.#options.callTimeoutMs);
+    if (outcome.kind !== 'reply' || outcome.reply.kind !== 'records-reply' || outcome.reply.epoch !== epoch) return null;
+    return outcome.reply;
+  }
+
+  /** Rule R10: body first, same epoch, above our accepted and not below our promise, all in one synchronous step. */
+  async #take(transferred: TransferredRecord, frameBody: Buffer | null): Promise<PullOutcome> {
+    const { store, rules } = this.#deps;
+    const { key, name, ballot, record } = transferred;
+    const head = store.head(key);
+    if (compareBallots(ballot, head?.accepted ?? ZERO_BALLOT) <= 0) return 'done';
+    if (rules.takeObeysPromise && compareBallots(ballot, head?.promised ?? ZERO_BALLOT) < 0) {
+      return (await this.#deps.identityRound(name)) ? 'done' : 'failed';
+    }
+    const staged: Promise<void>[] = [];
+    if (record.kind === 'object' && !store.holdsBody(key, record.body.bodyId)) {
+      const bytes = (frameBody ?? Buffer.alloc(0)).subarray(transferred.bodyOffset, transferred.bodyOffset + transferred.bodyLength);
+      if (bytes.length !== record.body.size || hash('sha256', bytes, 'hex') !== record.body.sha256) return 'failed';
+      this.#deps.onBytes(bytes.length);
+      staged.push(store.stage(key, record.body.bodyId, bytes));
+    }
+    await Promise.all([...staged, store.accept(key, name, ballot, record)]);
+    return this.#isCurrent() ? 'done' : 'superseded';
+  }
+}
+
+/** The last key that every page covers; null when all pages are their source's last. */
+function coveredEnd(pages: readonly PageReply[]): ObjectKey | null {
+  let end: ObjectKey | null = null;
+  for (const page of pages) {
+    const last = page.entries.at(-1)?.key;
+    if (!page.isLast && last !== undefined && (end === null || last < end)) end = last;
+  }
+  return end;
+}

@@ -1,0 +1,185 @@
+/**
+ * Catch-up: brings this node's share of the ring up to date, in the background, while reads and writes go on.
+ *
+ * Two reasons, one mechanism (ArcPull):
+ * - *moved arcs* of a moving layout: every member of `new`, the retained ones too, merges a majority of `old`; what is
+ *   done is saved and reported, and a majority of such reports lets the layout become stable (A.4, 5 and 8);
+ * - *suspect arcs*: what this node may have missed because it was down, cut off, or had not finished when a layout
+ *   became stable; it merges a majority of the present replicas.
+ *
+ *   idle --layout adopted, doubt()--> pulling --all arcs done--> idle
+ *                                     pulling --failed--> waiting --retryMs--> pulling
+ *                                     any     --newer layout--> pulling (of that layout)
+ *
+ * Source: protocol sections A.4 (4, 5, 8), D.4, E; rule R11.
+ */
+import type { Epoch, NodeId } from '../domain/ids.ts';
+import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
+import type { Layout } from '../domain/layout.ts';
+import type { PeerTarget } from '../domain/peer-identity.ts';
+import type { Position, RingArc } from '../domain/ring-position.ts';
+import type { Clock, Timer } from '../ports/clock.ts';
+import type { Log } from '../ports/log.ts';
+import type { NodeStateStore } from '../storage/register-store.ts';
+import { ArcPull, type ArcPullDeps, type ArcPullOptions } from './arc-pull.ts';
+import { linearArcs } from './linear-arcs.ts';
+
+export interface CatchUpDeps extends ArcPullDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly state: NodeStateStore;
+  /** The arcs (by their ends) of the epoch that this node has caught up in all: told to the stewards. */
+  readonly onCaught: (epoch: Epoch, arcEnds: readonly Position[]) => void;
+}
+
+export interface CatchUpOptions extends ArcPullOptions {
+  /** Arcs pulled side by side: more is faster and takes more from client requests. */
+  readonly arcsAtOnce: number;
+  /** Pause before the arcs that failed are tried again. */
+  readonly retryMs: number;
+}
+
+export interface CatchUpProgress {
+  readonly arcsLeft: number;
+  readonly bytesPulled: number;
+  readonly runningMs: number;
+}
+
+interface ArcTask {
+  readonly end: Position;
+  readonly pieces: readonly RingArc[];
+  readonly sources: readonly PeerTarget[];
+  readonly needed: number;
+  readonly isMoved: boolean;
+}
+
+export class CatchUp {
+  readonly #deps: CatchUpDeps;
+  readonly #options: CatchUpOptions;
+  /** Arcs of the present layout still to pull, by their end. */
+  #left = new Map<Position, ArcTask>();
+  #epoch: Epoch = 0;
+  /** This node may lack writes in arcs it holds (set by doubt, cleared when all its arcs were merged). */
+  #isInDoubt = false;
+  /** Counts runs, so that a run of an older layout ends when it wakes up. */
+  #run = 0;
+  #retry: Timer | null = null;
+  #startedAt: MonotonicMs | null = null;
+  #bytesPulled = 0;
+  #isStopped = false;
+
+  constructor(deps: CatchUpDeps, options: CatchUpOptions) {
+    this.#deps = { ...deps, onBytes: (bytes) => { this.#bytesPulled += bytes; deps.onBytes(bytes); } };
+    this.#options = options;
+  }
+
+  /** Null when nothing is left to do. */
+  progress(): CatchUpProgress | null {
+    if (this.#left.size === 0 || this.#startedAt === null) return null;
+    return { arcsLeft: this.#left.size, bytesPulled: this.#bytesPulled, runningMs: elapsedMs(this.#startedAt, this.#deps.clock.monotonicNow()) };
+  }
+
+  /** A newer layout is durable and current. What was left of an older one is planned anew. */
+  onLayout(layout: Layout): void {
+    if (this.#isStopped || layout.epoch <= this.#epoch) return;
+    const wasUnfinished = this.#left.size > 0;
+    this.#epoch = layout.epoch;
+    if (wasUnfinished) this.#isInDoubt = true;
+    this.#plan();
+  }
+
+  /** This node may have missed writes (it was down or cut off): compares all it holds with the other replicas. */
+  doubt(): void {
+    if (this.#isStopped || this.#isInDoubt) return;
+    this.#isInDoubt = true;
+    this.#plan();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#run += 1;
+    this.#retry?.cancel();
+    this.#retry = null;
+    this.#left.clear();
+  }
+
+  #plan(): void {
+    const view = this.#deps.views.current();
+    if (view === null) return;
+    const { layout, self } = view;
+    const caught = layout.epoch === this.#deps.state.layout()?.epoch ? this.#deps.state.caught() : new Set<Position>();
+    const addresses = new Map(layout.members.map((m) => [m.nodeId, m.advertise]));
+    const toTargets = (ids: readonly NodeId[]): PeerTarget[] => ids
+      .filter((id) => id !== self)
+      .sort((a, b) => Number(view.unreachable.has(a)) - Number(view.unreachable.has(b)))
+      .map((nodeId) => ({ nodeId, advertise: addresses.get(nodeId) ?? '' }));
+    this.#left = new Map();
+    layout.arcs.forEach((arc, i) => {
+      const isMoved = layout.phase === 'moving' && !sameMembers(arc.old, arc.new) && arc.new.includes(self)
+        && (this.#deps.rules.retainedCatchUp || !arc.old.includes(self));
+      const isSuspect = this.#isInDoubt && arc.old.includes(self);
+      if (!(isMoved && !caught.has(arc.end)) && !isSuspect) return;
+      const from = layout.arcs.at(i - 1)?.end ?? arc.end;
+      this.#left.set(arc.end, {
+        end: arc.end,
+        pieces: linearArcs({ from, to: arc.end }, layout.keyBits),
+        sources: toTargets(arc.old),
+        needed: Math.floor(arc.old.length / 2) + 1 - (arc.old.includes(self) ? 1 : 0),
+        isMoved,
+      });
+    });
+    if (this.#left.size === 0) this.#isInDoubt = false;
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#retry?.cancel();
+    this.#retry = null;
+    this.#run += 1;
+    // Also with nothing left: in a moving layout "all caught" has to be told, and arcs that only others gain are no work.
+    this.#report();
+    if (this.#left.size === 0) return;
+    this.#startedAt ??= this.#deps.clock.monotonicNow();
+    void this.#work(this.#run);
+  }
+
+  async #work(run: number): Promise<void> {
+    const queue = [...this.#left.values()];
+    const worker = async (): Promise<void> => {
+      for (let task = queue.shift(); task !== undefined && run === this.#run; task = queue.shift()) await this.#pull(task, run);
+    };
+    await Promise.all(Array.from({ length: Math.min(this.#options.arcsAtOnce, queue.length) }, worker));
+    if (run !== this.#run) return;
+    if (this.#left.size === 0) {
+      this.#isInDoubt = false;
+      this.#startedAt = null;
+      this.#deps.log.info('catch-up complete', { epoch: this.#epoch, bytesPulled: this.#bytesPulled });
+      return;
+    }
+    this.#deps.log.debug('catch-up waits before it tries again', { epoch: this.#epoch, arcsLeft: this.#left.size });
+    this.#retry = this.#deps.clock.after(this.#options.retryMs, () => { this.#plan(); });
+  }
+
+  async #pull(task: ArcTask, run: number): Promise<void> {
+    const { sources, needed } = task;
+    for (const arc of task.pieces) {
+      const outcome = await new ArcPull(this.#deps, this.#options, { epoch: this.#epoch, arc, sources, needed }).run();
+      if (run !== this.#run || outcome !== 'done') return;
+    }
+    this.#left.delete(task.end);
+    if (!task.isMoved) return;
+    const caught = new Set(this.#deps.state.caught()).add(task.end);
+    await this.#deps.state.saveCaught(this.#epoch, caught);
+    if (run === this.#run) this.#report();
+  }
+
+  #report(): void {
+    const layout = this.#deps.views.current()?.layout;
+    if (layout?.epoch !== this.#epoch || layout.phase !== 'moving') return;
+    this.#deps.onCaught(this.#epoch, [...this.#deps.state.caught()]);
+  }
+}
+
+function sameMembers(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.length === b.length && a.every((id) => b.includes(id));
+}

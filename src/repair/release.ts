@@ -1,0 +1,133 @@
+/**
+ * Release: an ex-owner lets go of registers that it no longer has to hold, each only after *all* members of the arc's
+ * replica set gave a receipt for it (that record or a later one, durable, with its body). Without every receipt it keeps
+ * the copy and asks again later: an unfinished release costs space, never data. Only in a stable layout.
+ *
+ * A leaver waits for exactly this: when nothing is left here, every copy it had is elsewhere.
+ * Source: protocol section E (6, 7), rule R15, invariant I19.
+ */
+import { isZeroBallot } from '../domain/ballot.ts';
+import type { Layout, LayoutArc } from '../domain/layout.ts';
+import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
+import type { PeerCaller } from '../peer/peer-caller.ts';
+import type { Clock, Timer } from '../ports/clock.ts';
+import type { Log } from '../ports/log.ts';
+import type { ViewSource } from '../ring/cluster-view.ts';
+import type { RegisterStore, ScanEntry } from '../storage/register-store.ts';
+import { linearArcs } from './linear-arcs.ts';
+
+export interface ReleaseDeps {
+  readonly caller: PeerCaller;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: RegisterStore;
+  readonly views: ViewSource;
+  /** Nothing is held any more that this node doesn't have to hold. */
+  readonly onDone: () => void;
+}
+
+export interface ReleaseOptions {
+  readonly pageEntriesMax: number;
+  readonly callTimeoutMs: number;
+  /** Pause before registers without all receipts are tried again. */
+  readonly retryMs: number;
+}
+
+export class Release {
+  readonly #deps: ReleaseDeps;
+  readonly #options: ReleaseOptions;
+  #run = 0;
+  #retry: Timer | null = null;
+  #keysLeft = 0;
+  #bytesLeft = 0;
+
+  constructor(deps: ReleaseDeps, options: ReleaseOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** What the last pass found still waiting for receipts. */
+  progress(): { readonly keysLeft: number; readonly bytesLeft: number } | null {
+    return this.#keysLeft === 0 ? null : { keysLeft: this.#keysLeft, bytesLeft: this.#bytesLeft };
+  }
+
+  /** A newer layout is current. */
+  onLayout(layout: Layout): void {
+    this.stop();
+    if (layout.phase === 'stable') void this.#pass(this.#run, layout);
+  }
+
+  stop(): void {
+    this.#run += 1;
+    this.#retry?.cancel();
+    this.#retry = null;
+  }
+
+  async #pass(run: number, layout: Layout): Promise<void> {
+    const self = this.#deps.views.current()?.self;
+    let keysLeft = 0;
+    let bytesLeft = 0;
+    let released = 0;
+    for (const [i, arc] of layout.arcs.entries()) {
+      if (self === undefined || arc.new.includes(self)) continue;
+      const from = layout.arcs.at(i - 1)?.end ?? arc.end;
+      for (const piece of linearArcs({ from, to: arc.end }, layout.keyBits)) {
+        const kept = await this.#releaseArc(run, layout, arc, piece);
+        if (kept === null) return;
+        keysLeft += kept.keys;
+        bytesLeft += kept.bytes;
+        released += kept.released;
+      }
+    }
+    if (run !== this.#run) return;
+    this.#keysLeft = keysLeft;
+    this.#bytesLeft = bytesLeft;
+    if (released > 0) this.#deps.log.info('released registers of other owners', { released, keysLeft, epoch: layout.epoch });
+    if (keysLeft === 0) this.#deps.onDone();
+    else this.#retry = this.#deps.clock.after(this.#options.retryMs, () => { void this.#pass(run, layout); });
+  }
+
+  /** Null: a newer layout came, this pass is over. */
+  async #releaseArc(run: number, layout: Layout, arc: LayoutArc, piece: RingArc): Promise<{ keys: number; bytes: number; released: number } | null> {
+    const { store } = this.#deps;
+    const kept = { keys: 0, bytes: 0, released: 0 };
+    let after: ObjectKey | null = null;
+    for (;;) {
+      if (run !== this.#run) return null;
+      const { entries, isLast } = store.scan(piece, after, this.#options.pageEntriesMax);
+      if (entries.length > 0) {
+        const isFree = await this.#receipts(layout, arc, entries);
+        if (run !== this.#run || this.#deps.views.current()?.layout.epoch !== layout.epoch) return null;
+        const free = entries.filter((_, i) => isFree[i] === true);
+        if (free.length > 0) await store.release(free.map(({ key, accepted }) => ({ key, accepted })));
+        kept.released += free.length;
+        kept.keys += entries.length - free.length;
+        kept.bytes += entries.reduce((sum, entry, i) => sum + (isFree[i] === true ? 0 : entry.size), 0);
+      }
+      if (isLast) return kept;
+      after = entries.at(-1)?.key ?? null;
+    }
+  }
+
+  /** For each entry whether all replicas gave a receipt. A bare promise needs none: this node has no vote here. */
+  async #receipts(layout: Layout, arc: LayoutArc, entries: readonly ScanEntry[]): Promise<readonly boolean[]> {
+    const asked = entries.filter((e) => !isZeroBallot(e.accepted));
+    const confirmed = new Map<ObjectKey, number>();
+    if (asked.length > 0) {
+      const addresses = new Map(layout.members.map((m) => [m.nodeId, m.advertise]));
+      await Promise.all(arc.new.map(async (nodeId) => {
+        const outcome = await this.#deps.caller.call<'receipts'>(
+          { nodeId, advertise: addresses.get(nodeId) ?? '' },
+          { kind: 'receipts', epoch: layout.epoch, entries: asked.map(({ key, accepted }) => ({ key, accepted })) },
+          this.#options.callTimeoutMs,
+        );
+        if (outcome.kind !== 'reply' || outcome.reply.kind !== 'receipts-reply' || outcome.reply.epoch !== layout.epoch) return;
+        for (const [i, isHeld] of outcome.reply.isHeld.entries()) {
+          const key = asked[i]?.key;
+          if (isHeld && key !== undefined) confirmed.set(key, (confirmed.get(key) ?? 0) + 1);
+        }
+      }));
+    }
+    return entries.map((e) => isZeroBallot(e.accepted) || confirmed.get(e.key) === arc.new.length);
+  }
+}
