@@ -21,6 +21,7 @@ import type { Position, RingArc } from '../domain/ring-position.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { NodeStateStore } from '../storage/register-store.ts';
+import { allReplicaSets } from '../ring/placement.ts';
 import { ArcPull, type ArcPullDeps, type ArcPullOptions } from './arc-pull.ts';
 import { linearArcs } from './linear-arcs.ts';
 
@@ -114,20 +115,18 @@ export class CatchUp {
       .sort((a, b) => Number(view.unreachable.has(a)) - Number(view.unreachable.has(b)))
       .map((nodeId) => ({ nodeId, advertise: addresses.get(nodeId) ?? '' }));
     this.#left = new Map();
-    layout.arcs.forEach((arc, i) => {
-      const isMoved = layout.phase === 'moving' && !sameMembers(arc.old, arc.new) && arc.new.includes(self)
-        && (this.#deps.rules.retainedCatchUp || !arc.old.includes(self));
+    for (const arc of allReplicaSets(layout)) {
+      const isMoved = arc.isMoving && arc.new.includes(self) && (this.#deps.rules.retainedCatchUp || !arc.old.includes(self));
       const isSuspect = this.#isInDoubt && arc.old.includes(self);
-      if (!(isMoved && !caught.has(arc.end)) && !isSuspect) return;
-      const from = layout.arcs.at(i - 1)?.end ?? arc.end;
+      if (!(isMoved && !caught.has(arc.end)) && !isSuspect) continue;
       this.#left.set(arc.end, {
         end: arc.end,
-        pieces: linearArcs({ from, to: arc.end }, layout.keyBits),
+        pieces: linearArcs({ from: arc.from, to: arc.end }, layout.keyBits),
         sources: toTargets(arc.old),
         needed: Math.floor(arc.old.length / 2) + 1 - (arc.old.includes(self) ? 1 : 0),
         isMoved,
       });
-    });
+    }
     if (this.#left.size === 0) this.#isInDoubt = false;
     this.#begin();
   }
@@ -178,8 +177,4 @@ export class CatchUp {
     if (layout?.epoch !== this.#epoch || layout.phase !== 'moving') return;
     this.#deps.onCaught(this.#epoch, [...this.#deps.state.caught()]);
   }
-}
-
-function sameMembers(a: readonly NodeId[], b: readonly NodeId[]): boolean {
-  return a.length === b.length && a.every((id) => b.includes(id));
 }

@@ -7,12 +7,13 @@
  * Source: protocol section E (6, 7), rule R15, invariant I19.
  */
 import { isZeroBallot } from '../domain/ballot.ts';
-import type { Layout, LayoutArc } from '../domain/layout.ts';
+import type { Layout } from '../domain/layout.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
+import { allReplicaSets, type ReplicaSets } from '../ring/placement.ts';
 import type { RegisterStore, ScanEntry } from '../storage/register-store.ts';
 import { linearArcs } from './linear-arcs.ts';
 
@@ -68,10 +69,9 @@ export class Release {
     let keysLeft = 0;
     let bytesLeft = 0;
     let released = 0;
-    for (const [i, arc] of layout.arcs.entries()) {
+    for (const arc of allReplicaSets(layout)) {
       if (self === undefined || arc.new.includes(self)) continue;
-      const from = layout.arcs.at(i - 1)?.end ?? arc.end;
-      for (const piece of linearArcs({ from, to: arc.end }, layout.keyBits)) {
+      for (const piece of linearArcs({ from: arc.from, to: arc.end }, layout.keyBits)) {
         const kept = await this.#releaseArc(run, layout, arc, piece);
         if (kept === null) return;
         keysLeft += kept.keys;
@@ -88,7 +88,7 @@ export class Release {
   }
 
   /** Null: a newer layout came, this pass is over. */
-  async #releaseArc(run: number, layout: Layout, arc: LayoutArc, piece: RingArc): Promise<{ keys: number; bytes: number; released: number } | null> {
+  async #releaseArc(run: number, layout: Layout, arc: ReplicaSets, piece: RingArc): Promise<{ keys: number; bytes: number; released: number } | null> {
     const { store } = this.#deps;
     const kept = { keys: 0, bytes: 0, released: 0 };
     let after: ObjectKey | null = null;
@@ -110,7 +110,7 @@ export class Release {
   }
 
   /** For each entry whether all replicas gave a receipt. A bare promise needs none: this node has no vote here. */
-  async #receipts(layout: Layout, arc: LayoutArc, entries: readonly ScanEntry[]): Promise<readonly boolean[]> {
+  async #receipts(layout: Layout, arc: ReplicaSets, entries: readonly ScanEntry[]): Promise<readonly boolean[]> {
     const asked = entries.filter((e) => !isZeroBallot(e.accepted));
     const confirmed = new Map<ObjectKey, number>();
     if (asked.length > 0) {
