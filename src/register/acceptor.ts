@@ -1,0 +1,40 @@
+/**
+ * Acceptor: what one replica answers to PREPARE and ACCEPT, as a function of its state for the key. The shell evaluates
+ * it in the same synchronous step in which it applies the change, and again from the start after every wait.
+ *
+ * - PREPARE needs a ballot *strictly* above the promise: so a ballot gets at most one quorum of promises, and a node that
+ *   restarts with its clock set back can't use one of its ballots twice.
+ * - ACCEPT needs a ballot at or above the promise; where no value is, also one above the floor of erased tombstones (a
+ *   promise alone doesn't lift the floor); and the record's body on the same disk. So every accepted record has its body
+ *   beside it, and votes need not be counted apart from bodies.
+ *
+ * Source: [CASPaxos] "Acceptor"; protocol rules R5 and R6.
+ */
+import { compareBallots, equalBallots, isZeroBallot, type Ballot } from '../domain/ballot.ts';
+
+export interface AcceptorState {
+  readonly promised: Ballot;
+  /** ZERO_BALLOT: no value. */
+  readonly accepted: Ballot;
+  /** Of the key's bucket: no ballot at or below it may start a value here. */
+  readonly floor: Ballot;
+}
+
+export type PrepareDecision = 'promise' | 'refuse';
+
+/** repeat: this very ballot is accepted already. fetch-body: get the body, then decide again. */
+export type AcceptDecision = 'accept' | 'repeat' | 'refuse' | 'fetch-body';
+
+export function decidePrepare(state: AcceptorState, ballot: Ballot): PrepareDecision {
+  return compareBallots(ballot, state.promised) > 0 ? 'promise' : 'refuse';
+}
+
+export function decideAccept(state: AcceptorState, ballot: Ballot, isBodyHeld: boolean): AcceptDecision {
+  if (compareBallots(ballot, state.promised) < 0) return 'refuse';
+  if (isZeroBallot(state.accepted)) {
+    if (compareBallots(ballot, state.floor) <= 0) return 'refuse';
+  } else if (equalBallots(ballot, state.accepted)) {
+    return 'repeat';
+  }
+  return isBodyHeld ? 'accept' : 'fetch-body';
+}
