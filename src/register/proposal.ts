@@ -11,7 +11,7 @@ import { ballotWallMs, equalBallots, type Ballot } from '../domain/ballot.ts';
 import { assertNever } from '../domain/assert.ts';
 import type { OpId } from '../domain/ids.ts';
 import { OPS_KEPT_MAX, type ObjectRecord, type OpResult, type RecordBody } from '../domain/stored-object.ts';
-import type { WriteCondition } from '../domain/write-condition.ts';
+import type { WriteCondition } from '../domain/object-operation.ts';
 
 export interface PutIntent {
   readonly kind: 'put';
