@@ -1,0 +1,37 @@
+/** What a node can be told, as typed values. The catalogue beside this file says how each is written and checked. */
+import type { NodeAddress } from '../domain/node-address.ts';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+export interface NodeSettings {
+  readonly host: string;
+  readonly port: number;
+  /** Null: peers dial `host:port`. */
+  readonly advertise: NodeAddress | null;
+  /** Interfaces to bind. Null: loopback when `host` is loopback, else all; `adminListen` null is always loopback. */
+  readonly listen: string | null;
+  readonly httpListen: string | null;
+  readonly adminListen: string | null;
+  readonly httpPort: number;
+  readonly adminPort: number;
+  readonly dataDir: string;
+  readonly join: readonly NodeAddress[];
+  readonly bootstrapExpect: number;
+  readonly noJoin: boolean;
+  readonly replicas: number;
+  readonly keyBits: number;
+  readonly tokens: number;
+  readonly candidates: number;
+  readonly zone: string;
+  readonly clusterSecret: string | null;
+  readonly clusterSecretFile: string | null;
+  readonly insecureTransport: boolean;
+  readonly httpConnectionsMax: number;
+  readonly httpRequestsMax: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
