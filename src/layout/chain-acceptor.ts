@@ -13,7 +13,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 
 /** What a voter promised and accepted for instance layout.epoch + 1. */
-export interface ChainSlot {
+export interface LayoutSlot {
   readonly promised: Ballot;
   readonly accepted: ChainVote | null;
 }
@@ -23,7 +23,7 @@ export interface ChainVote {
   readonly value: Layout;
 }
 
-export const EMPTY_SLOT: ChainSlot = { promised: ZERO_BALLOT, accepted: null };
+export const EMPTY_SLOT: LayoutSlot = { promised: ZERO_BALLOT, accepted: null };
 
 /** Both carry the layout e whose voters decide. */
 export type ChainRequest =
@@ -42,14 +42,14 @@ export interface AcceptorState {
   readonly self: NodeId;
   /** The newest layout durable here; null: none. */
   readonly layout: Layout | null;
-  readonly slot: ChainSlot;
+  readonly slot: LayoutSlot;
 }
 
 export type AcceptorStep =
   /** Make this layout durable (the slot is empty then), then ask again with the same request. */
   | { readonly kind: 'adopt'; readonly layout: Layout }
   /** Make the slot durable, then send the reply. */
-  | { readonly kind: 'vote'; readonly slot: ChainSlot; readonly reply: ChainReply }
+  | { readonly kind: 'vote'; readonly slot: LayoutSlot; readonly reply: ChainReply }
   /** Nothing changed; send the reply (after earlier votes are durable). */
   | { readonly kind: 'reply'; readonly reply: ChainReply };
 
@@ -72,10 +72,10 @@ export function acceptorStep(state: AcceptorState, request: ChainRequest): Accep
   }
 }
 
-function vote(slot: ChainSlot, reply: ChainReply): AcceptorStep {
+function vote(slot: LayoutSlot, reply: ChainReply): AcceptorStep {
   return { kind: 'vote', slot, reply };
 }
 
-function refusal(slot: ChainSlot): AcceptorStep {
+function refusal(slot: LayoutSlot): AcceptorStep {
   return { kind: 'reply', reply: { kind: 'refused', promised: slot.promised } };
 }
