@@ -102,6 +102,10 @@ export interface WhoAreYouReply {
   readonly clusterId: ClusterId | null;
   /** The nodeId this empty node durably promised to follow. */
   readonly promisedFounder: NodeId | null;
+  /** What the founder writes into the founding layout for this node; M has to be the same on all initial nodes. */
+  readonly zone: string;
+  readonly weight: number;
+  readonly keyBits: number;
 }
 
 export interface FindSuccessorRequest {

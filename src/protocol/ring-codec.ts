@@ -49,6 +49,12 @@ function readHealth(reader: BinaryReader): NodeHealth {
   return { awareness, loopDelayMs, diskUsed };
 }
 
+function readWeight(reader: BinaryReader): number {
+  const weight = reader.f64();
+  if (!(weight > 0 && weight < Infinity)) throw new DecodeError(`weight ${weight}`);
+  return weight;
+}
+
 export const RING_CODECS: {
   readonly 'ping': MessageCodec<PingRequest>;
   readonly 'ping-reply': MessageCodec<PingReply>;
@@ -118,11 +124,14 @@ export const RING_CODECS: {
       writeWord(w, RING_STATES, m.state);
       w.optional(m.clusterId, writeClusterId);
       w.optional(m.promisedFounder, writeNodeId);
+      w.text(m.zone);
+      w.f64(m.weight);
+      w.u8(m.keyBits);
       return NO_BODY;
     },
     read: (r) => ({
       kind: 'who-are-you-reply', from: readNodeRef(r), state: readWord(r, RING_STATES), clusterId: r.optional(readClusterId),
-      promisedFounder: r.optional(readNodeId),
+      promisedFounder: r.optional(readNodeId), zone: readAddressText(r), weight: readWeight(r), keyBits: r.u8(),
     }),
   },
   'find-successor': {
@@ -141,9 +150,7 @@ export const RING_CODECS: {
     read: (r) => {
       const node = readNodeRef(r);
       const zone = readAddressText(r);
-      const weight = r.f64();
-      if (!(weight > 0 && weight < Infinity)) throw new DecodeError(`weight ${weight}`);
-      return { kind: 'join', node, zone, weight, keyBits: r.u8() };
+      return { kind: 'join', node, zone, weight: readWeight(r), keyBits: r.u8() };
     },
   },
   'join-reply': {

@@ -80,6 +80,7 @@ export const messageByKind: { readonly [K in PeerMessage['kind']]: fc.Arbitrary<
   'who-are-you': fc.record({ kind: k('who-are-you'), from: node }),
   'who-are-you-reply': fc.record({
     kind: k('who-are-you-reply'), from: node, state: fc.constantFrom('empty' as const, 'member' as const), clusterId: orNull(clusterId), promisedFounder: orNull(nodeId),
+    zone: text, weight: fc.double({ min: 0.1, max: 10, noNaN: true }), keyBits: fc.integer({ min: 8, max: 48 }),
   }),
   'find-successor': fc.record({ kind: k('find-successor'), position, hops: u16 }),
   'find-successor-reply': fc.record({ kind: k('find-successor-reply'), node, hops: u16 }),
