@@ -42,8 +42,8 @@ export interface CatchUpOptions extends ArcPullOptions {
 
 export interface CatchUpProgress {
   readonly arcsLeft: number;
-  readonly bytesPulled: number;
-  readonly runningMs: number;
+  /** By the pace of the arcs done so far; null before the first is done. */
+  readonly estimatedSeconds: number | null;
 }
 
 interface ArcTask {
@@ -66,6 +66,7 @@ export class CatchUp {
   #run = 0;
   #retry: Timer | null = null;
   #startedAt: MonotonicMs | null = null;
+  #arcsDone = 0;
   #bytesPulled = 0;
   #isStopped = false;
 
@@ -77,7 +78,9 @@ export class CatchUp {
   /** Null when nothing is left to do. */
   progress(): CatchUpProgress | null {
     if (this.#left.size === 0 || this.#startedAt === null) return null;
-    return { arcsLeft: this.#left.size, bytesPulled: this.#bytesPulled, runningMs: elapsedMs(this.#startedAt, this.#deps.clock.monotonicNow()) };
+    const runningMs = elapsedMs(this.#startedAt, this.#deps.clock.monotonicNow());
+    const arcsLeft = this.#left.size;
+    return { arcsLeft, estimatedSeconds: this.#arcsDone === 0 ? null : (runningMs / this.#arcsDone) * arcsLeft / 1000 };
   }
 
   /** A newer layout is durable and current. What was left of an older one is planned anew. */
@@ -152,6 +155,7 @@ export class CatchUp {
     if (this.#left.size === 0) {
       this.#isInDoubt = false;
       this.#startedAt = null;
+      this.#arcsDone = 0;
       this.#deps.log.info('catch-up complete', { epoch: this.#epoch, bytesPulled: this.#bytesPulled });
       return;
     }
@@ -166,6 +170,7 @@ export class CatchUp {
       if (run !== this.#run || outcome !== 'done') return;
     }
     this.#left.delete(task.end);
+    this.#arcsDone += 1;
     if (!task.isMoved) return;
     const caught = new Set(this.#deps.state.caught()).add(task.end);
     await this.#deps.state.saveCaught(this.#epoch, caught);

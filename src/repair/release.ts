@@ -41,10 +41,16 @@ export class Release {
   #retry: Timer | null = null;
   #keysLeft = 0;
   #bytesLeft = 0;
+  #isDone = false;
 
   constructor(deps: ReleaseDeps, options: ReleaseOptions) {
     this.#deps = deps;
     this.#options = options;
+  }
+
+  /** A whole pass in the present layout found nothing to release any more. */
+  get isDone(): boolean {
+    return this.#isDone;
   }
 
   /** What the last pass found still waiting for receipts. */
@@ -55,6 +61,7 @@ export class Release {
   /** A newer layout is current. */
   onLayout(layout: Layout): void {
     this.stop();
+    this.#isDone = false;
     if (layout.phase === 'stable') void this.#pass(this.#run, layout);
   }
 
@@ -83,7 +90,8 @@ export class Release {
     this.#keysLeft = keysLeft;
     this.#bytesLeft = bytesLeft;
     if (released > 0) this.#deps.log.info('released registers of other owners', { released, keysLeft, epoch: layout.epoch });
-    if (keysLeft === 0) this.#deps.onDone();
+    this.#isDone = keysLeft === 0;
+    if (this.#isDone) this.#deps.onDone();
     else this.#retry = this.#deps.clock.after(this.#options.retryMs, () => { void this.#pass(run, layout); });
   }
 

@@ -1,0 +1,345 @@
+/**
+ * One DHT node: wires store, membership, replication and repair together and gives the edges one thing to talk to. It
+ * holds no protocol rule of its own; it owns the life cycle:
+ *
+ * ```
+ *   start: open store (identity and boot are fsynced) -> listen -> tick
+ *     empty store:  found, or join through the seeds -> member -> serving
+ *     with a layout: a majority confirms the recovered log (R16) -> serving, catch up what was missed
+ *   leave: a layout without this node -> all receipts (R15) -> farewell -> ended: left
+ *   stop:  peers are told of a planned restart -> ended: stopped
+ *   the disk fails, or the log turns out to have lost acknowledged state -> ended: failed, identity-lost
+ * ```
+ */
+import { hash } from 'node:crypto';
+import { DhtError, type ErrorCode } from '../domain/error-catalogue.ts';
+import type { NodeId } from '../domain/ids.ts';
+import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
+import type { Layout } from '../domain/layout.ts';
+import { assertLimits, FILES_PAGE_MAX } from '../domain/limits.ts';
+import type { NodeAddress } from '../domain/node-address.ts';
+import { ringSize } from '../domain/ring-position.ts';
+import type { Timer } from '../ports/clock.ts';
+import { hasher, nodeKey } from '../ring/hasher.ts';
+import { effectiveReplicas, memberById } from '../ring/placement.ts';
+import { pointers } from '../ring/pointers.ts';
+import { addressView } from './address-view.ts';
+import { explain } from './explain.ts';
+import { filesPage } from './files-listing.ts';
+import { assembleNode, type NodeParts } from './node-assembly.ts';
+import type { NodeDeps, NodeEnd, NodeOptions } from './node-options.ts';
+import type {
+  ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RingView,
+} from './node-service.ts';
+import { ringReport } from './ring-report.ts';
+
+/** Milliseconds between two looks at the node's own health and at what it may have missed. */
+const WATCH_MS = 1_000;
+
+export class DhtNode implements NodeService {
+  readonly #deps: NodeDeps;
+  readonly #options: NodeOptions;
+  readonly #address: NodeAddress;
+  readonly #parts: NodeParts;
+  readonly objects: ObjectService;
+  /** Resolves once, when the node is no more. */
+  readonly ended: Promise<NodeEnd>;
+  #resolveEnded: (end: NodeEnd) => void = () => {};
+  #end: NodeEnd | null = null;
+  #ports: { readonly httpPort: number | null; readonly adminPort: number | null } = { httpPort: null, adminPort: null };
+  #joinWaiters: ((outcome: JoinOutcome) => void)[] = [];
+  #isLeaving = false;
+  #hasLeftRing = false;
+  #watch: Timer | null = null;
+  #watchedAt: MonotonicMs;
+  #wasCutOff = false;
+
+  private constructor(deps: NodeDeps, options: NodeOptions, address: NodeAddress, parts: NodeParts) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#address = address;
+    this.#parts = parts;
+    this.#watchedAt = deps.clock.monotonicNow();
+    this.ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
+    this.objects = {
+      put: (request) => this.#whenServing() ?? parts.coordinator.put(request),
+      get: (request) => this.#whenReadable() ?? parts.coordinator.get(request),
+      delete: (request) => this.#whenServing() ?? parts.coordinator.delete(request),
+    };
+  }
+
+  /**
+   * Opens the store, listens, and begins to join (or to come back). Rejects with a DhtError when it can't start: foreign,
+   * newer, damaged or used data directory, port in use. Ready later: see `readiness`.
+   */
+  static async start(deps: NodeDeps, options: NodeOptions): Promise<DhtNode> {
+    assertLimits();
+    const events: NodeEvents = { onEnd: () => {}, onLayout: () => {}, onJoined: () => {}, onJoinFailed: () => {}, onLeft: () => {}, onReleased: () => {} };
+    const { address, parts } = await assembleNode(deps, options, events);
+    const node = new DhtNode(deps, options, address, parts);
+    events.onEnd = (end) => { node.#finish(end); };
+    events.onLayout = (layout) => { node.#onLayout(layout); };
+    events.onJoined = () => { node.#settleJoin({ kind: 'joined' }); };
+    events.onJoinFailed = (code, detail) => { node.#settleJoin({ kind: 'failed', code, detail }); };
+    events.onLeft = () => { node.#hasLeftRing = true; node.#finishLeave(); };
+    events.onReleased = () => { node.#finishLeave(); };
+    node.#begin();
+    return node;
+  }
+
+  #begin(): void {
+    const { driver, store, confirmation, catchUp } = this.#parts;
+    const { join, bootstrapExpect, isJoinOff } = this.#options;
+    driver.start();
+    const layout = store.layout();
+    if (layout === null) {
+      if (!isJoinOff && join.length === 0) driver.dispatch({ kind: 'found' });
+      else if (join.length > 0) driver.dispatch({ kind: 'join', seeds: join, initialNames: join.slice(0, bootstrapExpect), mayAbandon: false });
+    } else {
+      catchUp.onLayout(layout);
+      confirmation.start();
+      catchUp.doubt();
+    }
+    this.#watchedAt = this.#deps.clock.monotonicNow();
+    this.#watchLater();
+  }
+
+  // ------------------------------------------------------------------------------------------------ what it shows
+
+  view(): NodeView {
+    const { store } = this.#parts;
+    const { keyBits } = this.#options.ring;
+    const view = this.#parts.driver.current();
+    const around = view === null ? null : pointers(view.layout, view.self, view.unreachable);
+    const { state, detail } = this.#state();
+    return {
+      host: this.#address.host,
+      port: this.#address.port,
+      httpPort: this.#ports.httpPort,
+      adminPort: this.#ports.adminPort,
+      M: keyBits,
+      N: ringSize(keyBits),
+      key: nodeKey(this.#address, keyBits),
+      nodeId: store.nodeId,
+      clusterId: view?.layout.clusterId ?? null,
+      incarnation: store.incarnation,
+      state,
+      stateDetail: detail,
+      epoch: view?.layout.epoch ?? 0,
+      successor: around === null ? null : addressView(around.successor),
+      predecessor: around === null ? null : addressView(around.predecessor),
+      successors: around === null ? [] : around.successors.map(addressView),
+      replicationFactor: view === null ? 0 : effectiveReplicas(view.layout),
+      transport: this.#options.transport,
+      progress: this.#progress(),
+    };
+  }
+
+  /** Ports of the edges, once they are known. */
+  setPorts(ports: { readonly httpPort: number | null; readonly adminPort: number | null }): void {
+    this.#ports = ports;
+  }
+
+  async files(cursor: string | null, limit: number): Promise<FilesPage> {
+    const view = this.#parts.driver.current();
+    if (view === null) return { files: [], backUpFiles: [], cursor: null };
+    return filesPage(this.#parts.store, view, cursor, Math.min(Math.max(limit, 1), FILES_PAGE_MAX));
+  }
+
+  ring(): RingView {
+    const layout = this.#parts.driver.current()?.layout ?? null;
+    const catchUp = this.#parts.catchUp.progress();
+    const release = this.#parts.release.progress();
+    return ringReport({
+      layout,
+      keyBits: this.#options.ring.keyBits,
+      liveness: (nodeId) => this.#liveness(nodeId),
+      moves: {
+        arcs: catchUp?.arcsLeft ?? 0, keysLeft: release?.keysLeft ?? 0, bytesLeft: release?.bytesLeft ?? 0,
+        estimatedSeconds: catchUp?.estimatedSeconds ?? null,
+      },
+    });
+  }
+
+  async explain(name: string): Promise<ExplainView> {
+    const view = this.#parts.driver.current();
+    if (view === null) throw new DhtError('DHT_ERR_NOT_READY', 'this node is in no ring yet');
+    const { caller } = this.#parts;
+    const position = hasher(name, view.layout.keyBits);
+    return explain(
+      { caller, view, liveness: (nodeId) => this.#liveness(nodeId), hash: hash('sha256', name, 'hex'), position },
+      { callTimeoutMs: this.#options.tuning.copyTimeoutMs }, name,
+    );
+  }
+
+  readiness(): HealthView {
+    const { state, detail } = this.#state();
+    return { isOk: state === 'serving' || state === 'leaving', reason: detail };
+  }
+
+  startup(): HealthView {
+    return { isOk: this.#end === null, reason: this.#state().detail };
+  }
+
+  clusterHealth(): HealthView {
+    const ring = this.ring();
+    return { isOk: ring.arcs.total > 0 && ring.arcs.unavailable === 0, reason: ring.safety };
+  }
+
+  // ----------------------------------------------------------------------------------------------------- commands
+
+  async join(seeds: readonly string[]): Promise<JoinOutcome> {
+    const { driver, store } = this.#parts;
+    const layout = driver.current()?.layout ?? null;
+    if (this.#end !== null || this.#isLeaving) return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'this node is leaving or stopped' };
+    if (layout !== null && !isAloneIn(layout, store.nodeId)) {
+      const isSameRing = seeds.some((seed) => layout.members.some((m) => m.name === seed || m.advertise === seed));
+      if (isSameRing) return { kind: 'joined' };
+      return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: `already a member of ring ${layout.clusterId}; leave it first` };
+    }
+    if (seeds.length === 0 && layout !== null) return { kind: 'joined' };
+    if (layout !== null && store.totals().registers > 0) {
+      return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'this ring of one holds files; two rings never merge' };
+    }
+    return new Promise((resolve) => {
+      const timer = this.#deps.clock.after(this.#options.tuning.joinTimeoutMs, () => {
+        this.#settleJoin({ kind: 'failed', code: 'DHT_ERR_NO_SEED_ANSWERED', detail: this.#state().detail });
+      });
+      this.#joinWaiters.push((outcome) => { timer.cancel(); resolve(outcome); });
+      if (seeds.length === 0) driver.dispatch({ kind: 'found' });
+      else driver.dispatch({ kind: 'join', seeds, initialNames: [], mayAbandon: layout !== null });
+    });
+  }
+
+  async leave(): Promise<LeaveOutcome> {
+    const { driver, store } = this.#parts;
+    if (this.#isLeaving) return { kind: 'leaving' };
+    const layout = driver.current()?.layout ?? null;
+    if (this.#end !== null || layout === null || memberById(layout, store.nodeId) === undefined) {
+      return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'this node is no member of a ring' };
+    }
+    this.#isLeaving = true;
+    this.#deps.log.info('leaving the ring', { epoch: layout.epoch });
+    if (isAloneIn(layout, store.nodeId)) this.#finish({ kind: 'left' });
+    else driver.dispatch({ kind: 'leave' });
+    return { kind: 'leaving' };
+  }
+
+  /** Stops as for a restart: peers are told, what is in work ends, the data stays. */
+  async stop(): Promise<void> {
+    if (this.#end === null) {
+      this.#parts.driver.dispatch({ kind: 'stopping' });
+      await new Promise<void>((resolve) => { this.#deps.clock.after(this.#options.tuning.farewellMs, resolve); });
+    }
+    this.#finish({ kind: 'stopped' });
+    await this.#parts.close();
+  }
+
+  // ------------------------------------------------------------------------------------------------------- inside
+
+  #onLayout(layout: Layout): void {
+    const { catchUp, release, counters } = this.#parts;
+    counters.layoutChanges.add(1);
+    this.#deps.log.info('layout', { epoch: layout.epoch, phase: layout.phase, members: layout.members.length, voters: layout.voters.length });
+    catchUp.onLayout(layout);
+    release.onLayout(layout);
+  }
+
+  #finishLeave(): void {
+    if (!this.#isLeaving || !this.#hasLeftRing || !this.#parts.release.isDone) return;
+    this.#finish({ kind: 'left' });
+  }
+
+  #finish(end: NodeEnd): void {
+    if (this.#end !== null) return;
+    this.#end = end;
+    this.#watch?.cancel();
+    this.#settleJoin({ kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'the node ended' });
+    this.#parts.halt();
+    this.#resolveEnded(end);
+  }
+
+  #settleJoin(outcome: JoinOutcome): void {
+    const waiters = this.#joinWaiters;
+    this.#joinWaiters = [];
+    for (const settle of waiters) settle(outcome);
+  }
+
+  #watchLater(): void {
+    this.#watch = this.#deps.clock.after(WATCH_MS, () => { this.#watchOnce(); });
+  }
+
+  /** Looks whether this node may have missed writes: it was frozen, or cut off from a majority, and is back. */
+  #watchOnce(): void {
+    const { clock, loopDelayMs } = this.#deps;
+    const now = clock.monotonicNow();
+    const wasFrozen = elapsedMs(this.#watchedAt, now) > WATCH_MS + this.#options.tuning.stallMs;
+    this.#watchedAt = now;
+    const view = this.#parts.driver.current();
+    const isCutOff = view !== null && view.unreachable.size >= view.layout.members.length / 2;
+    if (wasFrozen || (this.#wasCutOff && !isCutOff)) this.#parts.catchUp.doubt();
+    this.#wasCutOff = isCutOff;
+    this.#parts.driver.dispatch({ kind: 'health', loopDelayMs: loopDelayMs(), diskUsed: 0 });
+    this.#watchLater();
+  }
+
+  #liveness(nodeId: NodeId): Liveness {
+    return nodeId === this.#parts.store.nodeId ? 'alive' : this.#parts.membership.memberLiveness(nodeId);
+  }
+
+  #progress(): NodeView['progress'] {
+    const release = this.#parts.release.progress();
+    if (release !== null) return release;
+    const catchUp = this.#parts.catchUp.progress();
+    return catchUp === null ? null : { keysLeft: 0, bytesLeft: 0 };
+  }
+
+  #state(): { state: NodeState; detail: string } {
+    const { driver, store, confirmation, membership } = this.#parts;
+    if (this.#end !== null) {
+      if (this.#end.kind === 'left') return { state: 'left', detail: 'left the ring and handed everything over' };
+      if (this.#end.kind === 'stopped') return { state: 'stopped', detail: 'stopped' };
+      return { state: 'damaged', detail: this.#end.detail };
+    }
+    const view = driver.current();
+    const member = view === null ? undefined : memberById(view.layout, store.nodeId);
+    if (this.#isLeaving) {
+      const left = this.#parts.release.progress();
+      return { state: 'leaving', detail: left === null ? `leaving: ${membership.stateInWords}` : `leaving: ${left.keysLeft} files (${left.bytesLeft} bytes) wait for receipts` };
+    }
+    if (view === null || member === undefined) return { state: view === null && this.#joinsNothing() ? 'starting' : 'joining', detail: membership.stateInWords };
+    if (driver.gate() !== null && !confirmation.isConfirmed) return { state: 'starting', detail: confirmation.waitsFor };
+    return { state: 'serving', detail: `serving in epoch ${view.layout.epoch}` };
+  }
+
+  #joinsNothing(): boolean {
+    return this.#options.isJoinOff && this.#options.join.length === 0;
+  }
+
+  /** A refusal while this node can't coordinate; null when it can. */
+  #whenServing(): Promise<{ kind: 'not-applied'; code: ErrorCode; detail: string }> | null {
+    const view = this.#parts.driver.current();
+    if (this.#end === null && view !== null) return null;
+    return Promise.resolve({ kind: 'not-applied', code: 'DHT_ERR_NOT_READY', detail: this.#state().detail });
+  }
+
+  #whenReadable(): Promise<{ kind: 'unavailable'; code: ErrorCode; detail: string }> | null {
+    const refusal = this.#whenServing();
+    return refusal === null ? null : refusal.then(({ code, detail }) => ({ kind: 'unavailable', code, detail }));
+  }
+}
+
+/** What the assembled parts tell the node. */
+export interface NodeEvents {
+  onEnd: (end: NodeEnd) => void;
+  onLayout: (layout: Layout) => void;
+  onJoined: () => void;
+  onJoinFailed: (code: ErrorCode, detail: string) => void;
+  onLeft: () => void;
+  onReleased: () => void;
+}
+
+function isAloneIn(layout: Layout, self: NodeId): boolean {
+  return layout.members.length === 1 && layout.members[0]?.nodeId === self;
+}
+

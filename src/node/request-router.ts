@@ -1,0 +1,70 @@
+/**
+ * Which part of the node answers which message: ring messages go to the membership machine, register messages to the
+ * replica, copies to the copy source. A closed switch, so that a new kind of message can't be forgotten.
+ */
+import { assertNever } from '../domain/assert.ts';
+import type { PeerIdentity } from '../domain/peer-identity.ts';
+import type { PeerReply, PeerRequest, PositionCheckReply, PositionCheckRequest, ReplyOf, RequestKind, RequestOf } from '../protocol/message.ts';
+import type { RequestHandler } from '../peer/peer-caller.ts';
+import type { CopySource } from '../repair/copy-source.ts';
+import type { Replica } from '../replication/replica.ts';
+import type { MembershipDriver } from './membership-driver.ts';
+
+export interface RequestRouterDeps {
+  readonly membership: MembershipDriver;
+  readonly replica: Replica;
+  readonly copies: CopySource;
+  readonly positionCheck: (request: PositionCheckRequest) => PositionCheckReply;
+}
+
+export class RequestRouter implements RequestHandler {
+  readonly #deps: RequestRouterDeps;
+
+  constructor(deps: RequestRouterDeps) {
+    this.#deps = deps;
+  }
+
+  // The kind of the reply follows from the kind of the request, which a switch can't tell the compiler.
+  handle<K extends RequestKind>(from: PeerIdentity, request: RequestOf<K> & { readonly kind: K }, deadlineMs: number): Promise<ReplyOf<K>> {
+    return this.#dispatch(from, request, deadlineMs) as Promise<ReplyOf<K>>;
+  }
+
+  async #dispatch(from: PeerIdentity, request: PeerRequest, deadlineMs: number): Promise<PeerReply> {
+    const { membership, replica, copies, positionCheck } = this.#deps;
+    switch (request.kind) {
+      case 'ping':
+      case 'probe':
+      case 'who-are-you':
+      case 'find-successor':
+      case 'join':
+      case 'leave':
+      case 'notify':
+      case 'layout-fetch':
+      case 'layout-announce':
+      case 'layout-prepare':
+      case 'layout-accept':
+      case 'caught':
+        return membership.handle(from, request);
+      case 'position-check':
+        return positionCheck(request);
+      case 'prepare':
+        return replica.prepare(request);
+      case 'accept':
+        return replica.accept(request, deadlineMs);
+      case 'read':
+        return replica.read(request);
+      case 'body-fetch':
+        return replica.bodyFetch(request);
+      case 'inspect':
+        return replica.inspect(request);
+      case 'page':
+        return copies.page(request);
+      case 'records':
+        return copies.records(request);
+      case 'receipts':
+        return copies.receipts(request);
+      default:
+        return assertNever(request);
+    }
+  }
+}
