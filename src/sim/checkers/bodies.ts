@@ -1,0 +1,32 @@
+/**
+ * The body of every accepted record is on the same disk as the record, whole (invariants I15, I16, rule R6).
+ */
+import { hash } from 'node:crypto';
+import type { ObjectKey, Position, RingArc } from '../../domain/ring-position.ts';
+import type { RegisterStore } from '../../storage/register-store.ts';
+
+const WHOLE_RING: RingArc = { from: 0 as Position, to: 0 as Position };
+const PAGE = 1000;
+
+/** What is wrong on one node, one sentence a record. */
+export async function checkBodies(nodeName: string, store: RegisterStore): Promise<readonly string[]> {
+  const wrong: string[] = [];
+  let after: ObjectKey | null = null;
+  for (;;) {
+    const page = store.scan(WHOLE_RING, after, PAGE);
+    for (const { key, ...head } of page.entries) {
+      after = key;
+      if (head.kind !== 'object' || head.bodyId === null) continue;
+      const loaded = await store.load(key, head);
+      if (loaded === null || loaded.record.kind !== 'object') {
+        wrong.push(`${nodeName} can't read the record of ${key}`);
+        continue;
+      }
+      const { body } = loaded.record;
+      const read = await store.readBody(key, body.bodyId, 0, Math.max(1, body.size));
+      const isWhole = read !== null && read.size === body.size && hash('sha256', read.bytes) === body.sha256;
+      if (!isWhole) wrong.push(`${nodeName} accepted "${loaded.name}" without holding its body ${body.bodyId.slice(0, 8)} (${body.size} bytes)`);
+    }
+    if (page.isLast || page.entries.length === 0) return wrong;
+  }
+}
