@@ -1,0 +1,116 @@
+/** A NodeService over one map, for tests of the edges: right enough to see what the gateway asked for and what it shows. */
+import { createHash } from 'node:crypto';
+import { ballotText, equalBallots, type Ballot } from '../../src/domain/ballot.ts';
+import type { BodyId, NodeId } from '../../src/domain/ids.ts';
+import type { DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, PutOutcome, PutRequest, WriteCondition } from '../../src/domain/object-operation.ts';
+import type { LiveRecord } from '../../src/domain/stored-object.ts';
+import type { ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, NodeService, NodeView, RingView } from '../../src/node/node-service.ts';
+
+const ID = 'ab'.repeat(16) as NodeId;
+
+export class FakeNode implements NodeService {
+  readonly stored = new Map<string, { readonly record: LiveRecord; readonly body: Buffer }>();
+  readonly puts: PutRequest[] = [];
+  readonly deletes: DeleteRequest[] = [];
+  readonly joins: (readonly string[])[] = [];
+  leaves = 0;
+  health: HealthView = { isOk: true, reason: 'serving' };
+  joinOutcome: JoinOutcome = { kind: 'joined' };
+  /** What the next operations answer instead of doing anything. */
+  nextPut: PutOutcome | (() => Promise<PutOutcome>) | null = null;
+  nextDelete: DeleteOutcome | null = null;
+  nextGet: GetOutcome | null = null;
+  #clock = 1_700_000_000_000 * 1024;
+
+  readonly objects = {
+    put: (request: PutRequest): Promise<PutOutcome> => this.#put(request),
+    get: (request: GetRequest): Promise<GetOutcome> => this.#get(request),
+    delete: (request: DeleteRequest): Promise<DeleteOutcome> => this.#delete(request),
+  };
+
+  async #put(request: PutRequest): Promise<PutOutcome> {
+    this.puts.push(request);
+    if (this.nextPut !== null) return typeof this.nextPut === 'function' ? await this.nextPut() : this.nextPut;
+    const current = this.stored.get(request.name)?.record.version ?? null;
+    if (!holds(request.condition, current)) return { kind: 'precondition-failed', current };
+    const version: Ballot = { epoch: 1, hlc: ++this.#clock, nodeId: ID };
+    const sha256 = createHash('sha256').update(request.body).digest('hex');
+    const size = request.body.length;
+    this.stored.set(request.name, {
+      body: Buffer.from(request.body),
+      record: { kind: 'object', version, ops: [], lineageFloor: version, createdMs: 0, contentType: request.contentType, meta: request.meta, body: { bodyId: ID as unknown as BodyId, size, sha256, where: 'inline', chunkCrcs: [] } },
+    });
+    const receipt = { name: request.name, key: 1, size, sha256, etag: `"${ballotText(version)}"`, version: ballotText(version), owner: 'localhost:7400', replicas: [{ node: 'localhost:7400', durable: true }], replicationFactor: 1, durableCopies: 1 };
+    return { kind: 'stored', isCreated: current === null, receipt };
+  }
+
+  #get(request: GetRequest): Promise<GetOutcome> {
+    if (this.nextGet !== null) return Promise.resolve(this.nextGet);
+    const found = this.stored.get(request.name);
+    if (found === undefined) return Promise.resolve({ kind: 'absent' });
+    return Promise.resolve({ kind: 'found', record: found.record, body: request.wantBody ? found.body : null, isStalePossible: request.consistency === 'one' });
+  }
+
+  #delete(request: DeleteRequest): Promise<DeleteOutcome> {
+    this.deletes.push(request);
+    if (this.nextDelete !== null) return Promise.resolve(this.nextDelete);
+    const current = this.stored.get(request.name)?.record.version ?? null;
+    if (!holds(request.condition, current)) return Promise.resolve({ kind: 'precondition-failed', current });
+    return Promise.resolve({ kind: 'deleted', wasPresent: this.stored.delete(request.name) });
+  }
+
+  view(): NodeView {
+    const self = { host: 'localhost', port: 7400, key: 9 };
+    return { host: 'localhost', port: 7400, httpPort: 8080, adminPort: 9464, M: 16, N: 65536, key: 9, nodeId: ID, clusterId: ID, incarnation: 1, state: 'serving', stateDetail: 'serving', epoch: 1, successor: self, predecessor: self, successors: [self], replicationFactor: 1, transport: 'plaintext', progress: null };
+  }
+
+  files(cursor: string | null, limit: number): Promise<FilesPage> {
+    const all = [...this.stored.keys()].sort();
+    const from = cursor === null ? 0 : Number(cursor);
+    return Promise.resolve({ files: all.slice(from, from + limit), backUpFiles: [], cursor: from + limit < all.length ? String(from + limit) : null });
+  }
+
+  ring(): RingView {
+    const member = { nodeId: ID, name: 'localhost:7400', advertise: 'localhost:7400', key: 9, tokens: [9], zone: '', weight: 1, state: 'member' as const, liveness: 'alive' as const, isVoter: true, ownedShare: 1, heldShare: 1 };
+    return { clusterId: ID, epoch: 1, phase: 'stable', M: 16, replicas: 3, replicationFactor: 1, members: [member], voters: [ID], arcs: { total: 1, healthy: 1, degraded: 0, unavailable: 0 }, moves: { arcs: 0, keysLeft: 0, bytesLeft: 0, estimatedSeconds: null }, isSafe: true, safety: 'Everything is safe.', warnings: ['One member tolerates no failure.'] };
+  }
+
+  explain(name: string): Promise<ExplainView> {
+    return Promise.resolve({ name, hash: 'f'.repeat(64), key: 7, arc: { from: 9, to: 9 }, epoch: 1, owner: 'localhost:7400', preferenceList: [{ node: 'localhost:7400', nodeId: ID, reason: 'first token clockwise', liveness: 'alive', holds: { version: null, kind: 'none', size: 0, sha256: null, durable: false } }], nextOwner: null, repairsPending: 0 });
+  }
+
+  join(seeds: readonly string[]): Promise<JoinOutcome> {
+    this.joins.push(seeds);
+    return Promise.resolve(this.joinOutcome);
+  }
+
+  leave(): Promise<LeaveOutcome> {
+    this.leaves++;
+    return Promise.resolve({ kind: 'leaving' });
+  }
+
+  readiness(): HealthView {
+    return this.health;
+  }
+
+  startup(): HealthView {
+    return this.health;
+  }
+
+  clusterHealth(): HealthView {
+    return this.health;
+  }
+}
+
+function holds(condition: WriteCondition, current: Ballot | null): boolean {
+  switch (condition.kind) {
+    case 'none':
+      return true;
+    case 'absent':
+      return current === null;
+    case 'present':
+      return current !== null;
+    case 'version':
+      return current !== null && condition.versions.some((version) => equalBallots(version, current));
+  }
+}
