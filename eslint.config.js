@@ -218,6 +218,8 @@ export default defineConfig(
     files: ['src/sim/main.ts', 'src/sim/swarm-main.ts'],
     rules: { 'no-restricted-globals': restrictedGlobals('setImmediate', 'process', 'console') },
   },
+  // A swarm runs in processes of its own.
+  { files: ['src/sim/swarm-main.ts'], rules: { '@typescript-eslint/no-restricted-imports': restrictedImports({ allowed: ['child_process'] }) } },
 
   {
     files: ['test/**/*.ts'],

@@ -1,0 +1,40 @@
+/** The real node as a simulated process: the twin of what `main.ts` wires on Node. */
+import type { Rules } from '../domain/rules.ts';
+import { DhtNode } from '../node/dht-node.ts';
+import type { RingOptions } from '../node/node-options.ts';
+import type { NodeTuning } from '../node/node-tuning.ts';
+import type { StartProgram } from './sim-node.ts';
+
+export interface DhtProgramOptions {
+  readonly ring: RingOptions;
+  readonly tuning: NodeTuning;
+  /** ALL_RULES, but for runs that must fail. */
+  readonly rules: Rules;
+}
+
+export function dhtProgram(options: DhtProgramOptions): StartProgram {
+  return async (doors, place) => {
+    const { exit, ...ports } = doors;
+    const node = await DhtNode.start(
+      { ...ports, loopDelayMs: () => 0, rules: options.rules },
+      {
+        address: { host: place.host, port: place.port },
+        advertise: null,
+        listenHost: place.host,
+        dataDirectory: '/data',
+        join: place.seeds,
+        bootstrapExpect: place.bootstrapExpect,
+        isJoinOff: false,
+        ring: options.ring,
+        zone: '',
+        weight: 1,
+        transport: 'plaintext',
+        tuning: options.tuning,
+      },
+    );
+    void node.ended.then((end) => {
+      if (end.kind === 'failed' || end.kind === 'identity-lost') exit(`${end.kind}: ${end.detail}`);
+    });
+    return { service: node, store: node.store, layout: () => node.store.layout(), stop: () => node.stop() };
+  };
+}

@@ -1,0 +1,237 @@
+/**
+ * A simulated machine with one node on it. The machine has a name, a disk and a wall clock that outlive the processes;
+ * each process life gets doors of its own (clock, disk, network, random, log) that hang by one lifeline.
+ *
+ *            start                 opened
+ *   down -------------> starting ----------> up <------> paused
+ *    ^                      |                 |  |
+ *    |    crash, exit       |                 |  | the node says that it left
+ *    +----------------------+-----------------+  v
+ *                                               gone (for good)
+ */
+import { assert } from '../domain/assert.ts';
+import type { Layout } from '../domain/layout.ts';
+import type { NodeService } from '../node/node-service.ts';
+import type { ByteNetwork } from '../ports/byte-network.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Disk } from '../ports/disk.ts';
+import type { Log } from '../ports/log.ts';
+import type { Meter } from '../ports/meter.ts';
+import type { Random } from '../ports/random.ts';
+import type { RegisterStore } from '../storage/register-store.ts';
+import { Lifeline } from './lifeline.ts';
+import type { WallSkew } from './process-clock.ts';
+import { ProcessClock } from './process-clock.ts';
+import { ProcessDisk } from './process-disk.ts';
+import { ProcessNetwork } from './process-network.ts';
+import type { LatencyRange, SimDisk } from './sim-disk.ts';
+import { SimLog } from './sim-log.ts';
+import { SIM_METER } from './sim-meter.ts';
+import type { Simulation } from './simulation.ts';
+import { describe } from './simulation.ts';
+import type { Gateway } from './workload.ts';
+
+/** The doors of one process life. */
+export interface NodeDoors {
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly network: ByteNetwork;
+  readonly random: Random;
+  readonly log: Log;
+  readonly meter: Meter;
+  /** Ends the process at once, as after a failed fsync. */
+  readonly exit: (reason: string) => void;
+}
+
+export interface NodePlace {
+  readonly host: string;
+  readonly port: number;
+  /** Addresses to join; the first `bootstrapExpect` of them found a ring together. */
+  readonly seeds: readonly string[];
+  readonly bootstrapExpect: number;
+}
+
+/** A running node, as checkers see it. */
+export interface NodeProgram {
+  readonly service: NodeService;
+  readonly store: RegisterStore;
+  layout(): Layout | null;
+  stop(): Promise<void>;
+}
+
+export type StartProgram = (doors: NodeDoors, place: NodePlace) => Promise<NodeProgram>;
+
+/** The machine's plug in the network. */
+export interface NetworkPlug {
+  readonly endpoint: ByteNetwork;
+  /** Breaks all connections and closes all listeners of the machine. */
+  unplug(): void;
+}
+
+export interface SimNodeDeps {
+  readonly sim: Simulation;
+  readonly disk: SimDisk;
+  /** The time that the disk's syncs take: read by the disk at each sync. */
+  readonly syncLatency: { minMs: number; maxMs: number };
+  readonly plug: NetworkPlug;
+  readonly startProgram: StartProgram;
+}
+
+interface Life {
+  readonly lifeline: Lifeline;
+  readonly died: Promise<void>;
+  readonly onDeath: () => void;
+  program: NodeProgram | null;
+  /** Clients are let in; no longer once the node stops. */
+  isOpen: boolean;
+}
+
+export class SimNode {
+  readonly name: string;
+  readonly disk: SimDisk;
+  readonly skew: WallSkew = { skewMs: 0 };
+  readonly #deps: SimNodeDeps;
+  readonly #place: NodePlace;
+  readonly #healthySync: LatencyRange;
+  #life: Life | null = null;
+  #lives = 0;
+  #isGone = false;
+  #isPaused = false;
+
+  constructor(deps: SimNodeDeps, place: NodePlace) {
+    this.#deps = deps;
+    this.#place = place;
+    this.disk = deps.disk;
+    this.#healthySync = { ...deps.syncLatency };
+    this.name = `${place.host}:${place.port}`;
+  }
+
+  /** Has a process, opened or not. */
+  isUp(): boolean {
+    return this.#life !== null;
+  }
+
+  /** Left the ring for good. */
+  isGone(): boolean {
+    return this.#isGone;
+  }
+
+  isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Null while it has no process or that is still opening. */
+  program(): NodeProgram | null {
+    return this.#life?.program ?? null;
+  }
+
+  gateway(): Gateway | null {
+    const life = this.#life;
+    if (life === null || life.program === null || !life.isOpen || this.#isPaused) return null;
+    return { name: this.name, objects: life.program.service.objects, died: life.died };
+  }
+
+  /** Starts a process. It opens in the background; nothing happens while one is running or after the node left. */
+  start(): void {
+    if (this.#life !== null || this.#isGone) return;
+    const { sim, plug } = this.#deps;
+    const lifeline = new Lifeline(sim.clock);
+    const { promise: died, resolve: onDeath } = Promise.withResolvers<void>();
+    const life: Life = { lifeline, died, onDeath, program: null, isOpen: true };
+    this.#life = life;
+    const doors: NodeDoors = {
+      clock: new ProcessClock(sim.clock, lifeline, this.skew),
+      disk: new ProcessDisk(this.disk.boot(), lifeline),
+      network: new ProcessNetwork(plug.endpoint, lifeline),
+      random: sim.random.fork(`${this.name}, life ${this.#lives++}`),
+      log: new SimLog((level, text) => sim.note(this.name, level === 'info' ? text : `${level}: ${text}`), {}),
+      meter: SIM_METER,
+      exit: (reason) => {
+        if (this.#life === life) this.#exited(reason);
+      },
+    };
+    sim.note(this.name, 'process starts');
+    this.#deps.startProgram(doors, this.#place).then(
+      (program) => {
+        if (this.#life === life) life.program = program;
+      },
+      (error: unknown) => {
+        if (this.#life === life) sim.abort(`${this.name} can't start: ${describe(error)}`);
+      },
+    );
+  }
+
+  /** The power fails. */
+  crash(): void {
+    if (this.#life === null) return;
+    this.#deps.sim.note(this.name, 'power fails');
+    this.#die();
+    this.disk.crash();
+  }
+
+  /** The power fails and the disk is lost. */
+  wipe(): void {
+    this.crash();
+    this.#deps.sim.note(this.name, 'disk is lost');
+    this.disk.wipe();
+  }
+
+  pause(): void {
+    if (this.#life === null) return;
+    this.#deps.sim.note(this.name, 'stands still');
+    this.#isPaused = true;
+    this.#life.lifeline.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#deps.sim.note(this.name, 'goes on');
+    this.#isPaused = false;
+    this.#life?.lifeline.resume();
+  }
+
+  /** Every sync takes this long; null: as fast as it was built. */
+  slowDisk(syncMs: number | null): void {
+    const { syncLatency } = this.#deps;
+    syncLatency.minMs = syncMs ?? this.#healthySync.minMs;
+    syncLatency.maxMs = syncMs ?? this.#healthySync.maxMs;
+  }
+
+  /** Ends the process in order and holds it to leave nothing behind. */
+  async stop(): Promise<void> {
+    const life = this.#life;
+    if (life === null) return;
+    assert(life.program !== null && !this.#isPaused, 'only a running node can be stopped');
+    life.isOpen = false;
+    await Promise.race([life.program.stop(), life.died]);
+    if (this.#life !== life) return;
+    const leftovers = life.lifeline.leftovers();
+    if (leftovers.length > 0) this.#deps.sim.fail(`${this.name} stopped and left open: ${leftovers.join(', ')}`);
+    this.#deps.sim.note(this.name, 'process ends');
+    this.#die();
+  }
+
+  /** What `main` does when a leave is complete: ends the process, exit code 0. */
+  async endIfLeft(): Promise<void> {
+    if (this.#isGone || this.program()?.service.view().state !== 'left') return;
+    this.#isGone = true;
+    this.#deps.sim.note(this.name, 'has left');
+    await this.stop();
+  }
+
+  #exited(reason: string): void {
+    this.#deps.sim.note(this.name, `process exits: ${reason}`);
+    this.#die();
+    this.disk.crash();
+  }
+
+  #die(): void {
+    const life = this.#life;
+    if (life === null) return;
+    this.#life = null;
+    this.#isPaused = false;
+    life.lifeline.cut();
+    this.#deps.plug.unplug();
+    life.onDeath();
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * The size of a swarm's runs: small enough that hundreds of seeds run within two minutes, large enough that each has
+ * several names, sizes of body, a crash and a change of the layout. A node's own sizes are small too, so that segments
+ * and pages turn over in a short run.
+ */
+import type { Rules } from '../domain/rules.ts';
+import { NODE_TUNING } from '../node/node-tuning.ts';
+import { dhtProgram } from './dht-program.ts';
+import { SimRandom, pick } from './sim-random.ts';
+import { WholeNodeRun } from './whole-node-run.ts';
+
+export interface SwarmRunOptions {
+  readonly seed: number;
+  /** Readable lines of the transcript kept. */
+  readonly linesMax: number;
+  readonly rules: Rules;
+}
+
+export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeRun {
+  const random = new SimRandom(`seed ${seed}`).fork('shape of the ring');
+  const tokensPerNode = pick(random, [1, 2, 4]);
+  const program = dhtProgram({
+    ring: { keyBits: pick(random, [16, 48]), replicas: 3, tokensPerNode, candidatesPerToken: tokensPerNode === 1 ? 1 : 2 },
+    tuning: { ...NODE_TUNING, segmentBytes: 2 ** 20, recordCacheBytes: 2 ** 18, pageEntriesMax: 3, recordKeysMax: 2 },
+    rules,
+  });
+  return new WholeNodeRun(program, {
+    simulation: { seed, linesMax, durationMsMax: 600_000, eventsMax: 3_000_000 },
+    disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
+    faults: { initialNodesMin: 3, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 8 },
+    workload: { clients: 4, operationsPerClient: 30, thinkMsMax: 1400, triesMax: 6 },
+    namesMin: 4,
+    namesMax: 8,
+    bootMsMax: 30_000,
+    restMsMax: 90_000,
+  });
+}

@@ -1,0 +1,179 @@
+/**
+ * One run of whole nodes on a seed: a ring comes up, clients work on a few names while the fault plan is carried out,
+ * then all faults end, the ring has to come to rest, and everything is checked.
+ *
+ * 1. boot: all initial nodes serve.   2. trouble: workload and faults at the same time.   3. rest: within a bounded time
+ * every node serves in one stable layout.   4. checks: every name through every node, histories, durability, bodies
+ * beside their records, pointers; then one node loses power and every name is read once more.   5. stop: every node
+ * stops in order and leaves nothing open.
+ */
+import type { Random } from '../ports/random.ts';
+import { checkBodies } from './checkers/bodies.ts';
+import { checkDurability } from './checkers/durability.ts';
+import { checkLinearizability } from './checkers/linearizability.ts';
+import { OBJECT_MODEL } from './checkers/object-model.ts';
+import { checkPointers } from './checkers/pointers.ts';
+import type { FaultPlanOptions } from './fault-plan.ts';
+import { faultPlan } from './fault-plan.ts';
+import { FaultRunner } from './fault-runner.ts';
+import { History } from './history.ts';
+import { SimCluster } from './sim-cluster.ts';
+import type { SimDiskOptions } from './sim-disk.ts';
+import { CALM_NETWORK, SimNetwork } from './sim-network.ts';
+import type { StartProgram } from './sim-node.ts';
+import { chance, pick } from './sim-random.ts';
+import type { SimulationOptions, SimulationResult } from './simulation.ts';
+import { Simulation } from './simulation.ts';
+import type { WorkloadOptions } from './workload.ts';
+import { Workload } from './workload.ts';
+
+export interface WholeNodeRunOptions {
+  readonly simulation: SimulationOptions;
+  readonly disk: SimDiskOptions;
+  readonly faults: FaultPlanOptions;
+  readonly workload: Omit<WorkloadOptions, 'names'>;
+  readonly namesMin: number;
+  readonly namesMax: number;
+  /** Virtual milliseconds for the ring to come up, and to come to rest once all faults are over. */
+  readonly bootMsMax: number;
+  readonly restMsMax: number;
+}
+
+export interface WholeNodeRunResult extends SimulationResult {
+  /** How often each fault happened, each operation ended how, and other things worth counting. */
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+const SEARCH_STEPS_MAX = 1_000_000;
+
+export class WholeNodeRun {
+  readonly #options: WholeNodeRunOptions;
+  readonly #sim: Simulation;
+  readonly #random: Random;
+  readonly #cluster: SimCluster;
+  readonly #network: SimNetwork;
+  readonly #history = new History();
+  readonly #faults: FaultRunner;
+  readonly #workload: Workload;
+  readonly #names: readonly string[];
+  #nextPort = 1;
+
+  constructor(startProgram: StartProgram, options: WholeNodeRunOptions) {
+    this.#options = options;
+    const sim = new Simulation(options.simulation);
+    this.#sim = sim;
+    this.#random = sim.random.fork('run');
+    this.#network = new SimNetwork({ clock: sim.clock, random: sim.random.fork('network') }, CALM_NETWORK);
+    this.#cluster = new SimCluster({ sim, network: this.#network, startProgram }, { disk: options.disk });
+    this.#faults = new FaultRunner({ sim, cluster: this.#cluster, network: this.#network, addNode: () => this.#join() });
+    const nameCount = options.namesMin + this.#random.below(options.namesMax - options.namesMin + 1);
+    this.#names = Array.from({ length: nameCount }, (_, i) => `file ${i}`);
+    this.#workload = new Workload(
+      {
+        clock: sim.clock,
+        random: sim.random.fork('clients'),
+        history: this.#history,
+        gateways: () => this.#cluster.gateways(),
+        note: (who, text) => sim.note(who, text),
+        fail: (violation) => sim.fail(violation),
+      },
+      { ...options.workload, names: this.#names },
+    );
+  }
+
+  /** Violations and rejections that the host process catches count too. */
+  abort(text: string): void {
+    this.#sim.abort(text);
+  }
+
+  async run(): Promise<WholeNodeRunResult> {
+    const result = await this.#sim.run(() => this.#main());
+    const counts = new Map([...this.#faults.counts, ...this.#workload.counts, ['layouts', this.#cluster.layouts.count()]]);
+    return { ...result, counts };
+  }
+
+  async #main(): Promise<void> {
+    const plan = faultPlan(this.#sim.random.fork('faults'), this.#options.faults);
+    this.#boot(plan.initialNodes);
+    if (!(await this.#rest(this.#options.bootMsMax, 'came up'))) return;
+    await Promise.all([this.#workload.run(), this.#faults.run(plan)]);
+    this.#faults.finish();
+    this.#sim.note('run', 'all faults are over');
+    if (!(await this.#rest(this.#options.restMsMax, 'came to rest'))) return;
+    await this.#check();
+    if (this.#sim.hasFailed()) return;
+    await this.#readWithoutOne();
+    this.#checkHistory();
+    this.#cluster.stopWatching();
+    await Promise.all(this.#cluster.nodes().map((node) => node.stop()));
+  }
+
+  /** All at once, as first names of one ring, or one after the other through a node that is there. */
+  #boot(count: number): void {
+    const names = Array.from({ length: count }, () => `node:${this.#nextPort++}`);
+    const isTogether = chance(this.#random, 0.5);
+    for (const [index, name] of names.entries()) {
+      const port = Number(name.slice('node:'.length));
+      const seeds = isTogether ? names : index === 0 ? [] : [pick(this.#random, names.slice(0, index))];
+      this.#cluster.add({ host: 'node', port, seeds, bootstrapExpect: isTogether ? count : 1 });
+    }
+  }
+
+  #join(): void {
+    const seeds = this.#cluster.nodes().map(({ name }) => name);
+    this.#cluster.add({ host: 'node', port: this.#nextPort++, seeds, bootstrapExpect: 1 });
+  }
+
+  async #rest(msMax: number, what: string): Promise<boolean> {
+    const startMs = this.#sim.clock.nowMs();
+    const isQuiet = await this.#sim.waitUntil(() => this.#sim.hasFailed() || this.#cluster.isQuiet(), msMax, 50);
+    if (this.#sim.hasFailed()) return false;
+    if (isQuiet) this.#sim.note('run', `the ring ${what} within ${Math.round(this.#sim.clock.nowMs() - startMs)} ms`);
+    else this.#sim.fail(`the ring has not ${what === 'came up' ? 'come up' : 'come to rest'} within ${msMax} ms: ${this.#cluster.unrest() ?? ''}`);
+    return isQuiet;
+  }
+
+  /** Everything that must hold once the ring is at rest. */
+  async #check(): Promise<void> {
+    const isRight = (): boolean => checkPointers(this.#cluster.views()).length === 0;
+    if (!(await this.#sim.waitUntil(isRight, 5000, 50))) checkPointers(this.#cluster.views()).forEach((wrong) => this.#sim.fail(wrong));
+    for (const node of this.#cluster.nodes()) {
+      const program = node.program();
+      if (program === null) continue;
+      for (const wrong of await checkBodies(node.name, program.store)) this.#sim.fail(wrong);
+    }
+    for (const name of this.#names) {
+      const tag = await this.#workload.get('checker', name, this.#random);
+      if (tag === undefined) this.#sim.fail(`"${name}" can't be read at rest`);
+      else this.#expectDurable(name, tag);
+    }
+  }
+
+  /** Any one node may fail: every name is still there. */
+  async #readWithoutOne(): Promise<void> {
+    const nodes = this.#cluster.nodes();
+    if (nodes.length < 3) return;
+    const victim = pick(this.#random, nodes);
+    victim.crash();
+    for (const name of this.#names) {
+      const tag = await this.#workload.get('checker', name, this.#random);
+      if (tag === undefined) this.#sim.fail(`"${name}" can't be read without ${victim.name}`);
+      else this.#expectDurable(name, tag);
+    }
+    victim.start();
+    await this.#rest(this.#options.restMsMax, 'came to rest');
+  }
+
+  #expectDurable(name: string, tag: string | null): void {
+    const wrong = checkDurability(name, this.#history.entries(), tag);
+    if (wrong !== null) this.#sim.fail(wrong);
+  }
+
+  #checkHistory(): void {
+    const verdict = checkLinearizability(this.#history.entries(), OBJECT_MODEL, SEARCH_STEPS_MAX);
+    if (verdict.kind === 'undecided') this.#sim.note('run', `the history of "${verdict.key}" is too tangled to decide`);
+    if (verdict.kind !== 'violation') return;
+    const stuck = verdict.stuck.map(({ client, op, result }) => `${client}: ${JSON.stringify(op)} -> ${JSON.stringify(result)}`);
+    this.#sim.fail(`"${verdict.key}" is not linearizable: after ${verdict.prefix.length} operations none of these can follow: ${stuck.join('; ')}`);
+  }
+}
