@@ -105,7 +105,24 @@ export class BinaryWriter {
     if (value !== null) writeValue(this, value);
   }
 
-  /** What was written so far; shares memory with the writer, which must not be used afterwards. */
+  /** Takes back everything from `length` on; the memory is used again. */
+  rewind(length: number): void {
+    if (length > this.#length) throw new RangeError(`cannot rewind from ${this.#length} to ${length}`);
+    this.#length = length;
+  }
+
+  /** Overwrites 4 bytes that were written before. */
+  patchU32(at: number, value: number): void {
+    if (at + 4 > this.#length) throw new RangeError(`nothing was written at ${at}`);
+    this.#buffer.writeUInt32BE(value, at);
+  }
+
+  /** The bytes written from `from` on, for a checksum; valid until the next write. */
+  view(from: number): Buffer {
+    return this.#buffer.subarray(from, this.#length);
+  }
+
+  /** What was written so far; shares memory with the writer, which must not be used until those bytes are done with. */
   finish(): Buffer {
     return this.#buffer.subarray(0, this.#length);
   }

@@ -41,22 +41,25 @@ export interface RegisterStore {
   head(key: ObjectKey): RegisterHead | null;
   /** Floor of the key's bucket. */
   floor(key: ObjectKey): Ballot;
-  /** The record that the head points at (from a bounded cache or one positioned read). Null when kind is none. */
+  /**
+   * The record that the head points at (from a bounded cache or one positioned read). Null when kind is none. Rejects with
+   * DHT_ERR_DATA_DAMAGED when its bytes have rotted: answering "no value" would lose an acknowledged write.
+   */
   load(key: ObjectKey, head: RegisterHead): Promise<LoadedRecord | null>;
   /** Resolves when all changes of this key so far are durable. */
   settled(key: ObjectKey): Promise<void>;
   /** Resolves when everything applied so far is durable, whatever the key: for replies that show many registers. */
   flushed(): Promise<void>;
 
-  /** Raises `promised`. With `staged`, the body goes into the same batch. */
+  /** Raises `promised`. With `staged`, the body goes into the same batch; its bytes belong to the store from now on. */
   promise(key: ObjectKey, name: string, ballot: Ballot, staged: { readonly bodyId: BodyId; readonly bytes: Buffer } | null): Promise<void>;
   /** Sets promised = accepted = ballot and the record. Its body has to be held here already (rule R6). */
   accept(key: ObjectKey, name: string, ballot: Ballot, record: ObjectRecord): Promise<void>;
-  /** Keeps a body that no record names yet, until STAGING_TTL_MS. */
+  /** Keeps a body that no record names yet, until STAGING_TTL_MS. The bytes belong to the store from now on. */
   stage(key: ObjectKey, bodyId: BodyId, bytes: Buffer): Promise<void>;
   /** Whether the body is here, staged or named by the accepted record (applied; durable after `settled`). */
   holdsBody(key: ObjectKey, bodyId: BodyId): boolean;
-  /** Bytes [offset, offset + length) of a held body, CRC-checked; null when it isn't held. */
+  /** Bytes [offset, offset + length) of a held body, CRC-checked; null when it isn't held, or no longer because it has rotted. */
   readBody(key: ObjectKey, bodyId: BodyId, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number } | null>;
 
   /** Registers of the arc after the cursor in key order, clockwise from `arc.from`; at most `limit`. */
@@ -101,7 +104,7 @@ export interface NodeStateStore {
   savePromisedFounder(founder: NodeId): Promise<void>;
   /** Written with the next batch; never waited for. */
   remember(peer: NodeId, boot: number, position: number): void;
-  /** Gives up a ring of one that never stored anything: layout becomes null. */
+  /** Gives up a ring of one that never stored anything: layout and promised founder become null. */
   abandonLayout(clusterId: ClusterId): Promise<void>;
   /** Bytes ever appended to the log and known durable; one number that only grows. */
   durablePosition(): number;

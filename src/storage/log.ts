@@ -1,0 +1,267 @@
+/**
+ * The append side of the log: records are packed into one buffer as they come, and each batch is one write and one sync.
+ *
+ * The first change starts a batch at the end of its turn; while a sync runs, the next batch gathers, so that the batch grows
+ * with the load by itself and a lone writer waits for nothing (adaptive group commit). At most one batch is under way, which
+ * is why at most the last batch can be torn. All changes of a batch share one promise.
+ *
+ * Positions of records are final as soon as they are appended: the index can name them before they are on disk.
+ * A failed write or sync ends the log for good: nobody knows what the medium holds.
+ * Source: protocol section F.2; [FsyncFailures] "Can applications recover from fsync failures?".
+ */
+import { crc32 } from 'node:zlib';
+import { assert, must } from '../domain/assert.ts';
+import type { ObjectKey } from '../domain/ring-position.ts';
+import { BinaryWriter } from '../encoding/binary-writer.ts';
+import type { Disk, DiskFile } from '../ports/disk.ts';
+import {
+  BATCH_BYTES_MAX, BATCH_HEADER_BYTES, BODY_PREFIX_BYTES, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, patchBatchHeader, recordCrc,
+  segmentHeaderBytes, segmentName,
+} from './log-format.ts';
+import { recordType, writeLogRecord, type LogRecord } from './log-record.ts';
+
+export interface LogDeps {
+  readonly disk: Disk;
+  /** Called as a batch is closed: the last moment to append to it. */
+  readonly onSeal: () => void;
+  /** Called once, when a write or sync failed. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface LogOptions {
+  readonly directory: string;
+  readonly nodeId: string;
+  readonly keyBits: number;
+  readonly salt: Buffer;
+  /** Bytes after which a new segment begins. Higher: fewer files, coarser reclaiming. */
+  readonly segmentBytes: number;
+}
+
+/** A segment file that is open for reading; the last one is written too. */
+export interface Segment {
+  readonly number: number;
+  /** Log position of its first batch. */
+  readonly position: number;
+  readonly file: DiskFile;
+}
+
+/** Where the log ends. */
+export interface LogEnd {
+  readonly position: number;
+  readonly sequence: number;
+}
+
+export interface Appended {
+  readonly recordAt: number;
+  readonly recordBytes: number;
+  /** 0: the record has no body. */
+  readonly bodyAt: number;
+}
+
+interface Batch {
+  readonly writer: BinaryWriter;
+  readonly position: number;
+  count: number;
+  /** Keys that the batch changes; `changesAll` when it may change any. */
+  readonly keys: Set<ObjectKey>;
+  changesAll: boolean;
+  readonly done: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const WRITER_BYTES = 64 * 1024;
+/** A buffer that one huge batch has blown up beyond this isn't kept. */
+const WRITER_KEPT_BYTES_MAX = 16 * 1024 * 1024;
+const EMPTY_BATCH_HEADER = Buffer.alloc(BATCH_HEADER_BYTES);
+
+export class Log {
+  readonly #deps: LogDeps;
+  readonly #options: LogOptions;
+  readonly #segments: Segment[];
+  #sequence: number;
+  #durablePosition: number;
+  #filling: Batch;
+  /** The batch under way. */
+  #writing: Batch | null = null;
+  /** The buffer of the last batch, to be used again. */
+  #spare: BinaryWriter = new BinaryWriter(WRITER_BYTES);
+  #flushing: Promise<void> | null = null;
+  #failure: Error | null = null;
+
+  constructor(deps: LogDeps, options: LogOptions, segments: readonly Segment[], end: LogEnd) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#segments = [...segments];
+    this.#sequence = end.sequence;
+    this.#durablePosition = end.position;
+    this.#filling = newBatch(new BinaryWriter(WRITER_BYTES), end.position);
+  }
+
+  /** Everything below is durable. */
+  get durablePosition(): number {
+    return this.#durablePosition;
+  }
+
+  /** Null while all is well. */
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  /** Bytes of all segments together. */
+  get bytes(): number {
+    const first = this.#segments[0];
+    return first === undefined ? 0 : this.#durablePosition - first.position + this.#segments.length * SEGMENT_HEADER_BYTES;
+  }
+
+  /** Puts a record into the batch that fills. Throws RangeError, and leaves nothing behind, when it can't be encoded. */
+  append(record: LogRecord, body: Buffer | null, changes: ObjectKey | 'all' | 'none'): Appended {
+    const batch = this.#filling;
+    const { writer } = batch;
+    const start = writer.length;
+    try {
+      writer.u32(0);
+      writer.u8(recordType(record.kind));
+      writer.bool(body !== null);
+      writer.u32(0);
+      writeLogRecord(writer, record);
+      const recordBytes = writer.length - start;
+      writer.patchU32(start + 6, recordBytes - RECORD_HEADER_BYTES);
+      writer.patchU32(start, recordCrc(writer.view(start)));
+      if (body !== null) writeBody(writer, body);
+      if (writer.length > BATCH_BYTES_MAX) throw new RangeError('the batch is full');
+      batch.count++;
+      if (changes === 'all') batch.changesAll = true;
+      else if (changes !== 'none') batch.keys.add(changes);
+      const recordAt = batch.position + start;
+      return { recordAt, recordBytes, bodyAt: body === null ? 0 : recordAt + recordBytes };
+    } catch (error) {
+      writer.rewind(start);
+      throw error;
+    }
+  }
+
+  /** Resolves when everything appended so far is durable. */
+  commit(): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.#filling.count > 0) {
+      this.#flushing ??= this.#flush();
+      return this.#filling.done;
+    }
+    return this.#writing?.done ?? Promise.resolve();
+  }
+
+  /** Resolves when every change of the key so far is durable. */
+  settled(key: ObjectKey): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (changes(this.#filling, key)) return this.commit();
+    return this.#writing !== null && changes(this.#writing, key) ? this.#writing.done : Promise.resolve();
+  }
+
+  /** Durable bytes from `position` on, all within one batch. */
+  async read(position: number, length: number): Promise<Buffer> {
+    if (position + length > this.#durablePosition) await this.commit();
+    const segment = must(this.#segments.findLast((candidate) => candidate.position <= position), 'segment of a position');
+    return segment.file.read(SEGMENT_HEADER_BYTES + position - segment.position, length);
+  }
+
+  /** Finishes what is under way; later changes are refused. */
+  async close(): Promise<void> {
+    await this.commit().catch(() => undefined);
+    await this.#flushing;
+    this.#failure ??= new Error('the log is closed');
+    for (const segment of this.#segments) await segment.file.close();
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#filling.count > 0) {
+      // The rest of this turn's changes belong to the same batch.
+      await Promise.resolve();
+      const batch = this.#seal();
+      try {
+        await this.#writeDurably(batch);
+      } catch (error) {
+        this.#fail(error, batch);
+        return;
+      }
+      this.#durablePosition = batch.position + batch.writer.length;
+      this.#writing = null;
+      this.#spare = batch.writer.length > WRITER_KEPT_BYTES_MAX ? new BinaryWriter(WRITER_BYTES) : batch.writer;
+      batch.resolve();
+      // Whoever waited for this batch may fill the next one before it is closed.
+      await Promise.resolve();
+    }
+    this.#flushing = null;
+  }
+
+  #seal(): Batch {
+    this.#deps.onSeal();
+    const batch = this.#filling;
+    this.#writing = batch;
+    this.#filling = newBatch(this.#spare, batch.position + batch.writer.length);
+    return batch;
+  }
+
+  async #writeDurably(batch: Batch): Promise<void> {
+    let segment = this.#segments.at(-1);
+    const isFull = segment !== undefined && batch.position > segment.position
+      && batch.position - segment.position + batch.writer.length + SEGMENT_HEADER_BYTES > this.#options.segmentBytes;
+    if (segment === undefined || isFull) {
+      segment = await this.#beginSegment((segment?.number ?? 0) + 1, batch.position);
+    }
+    patchBatchHeader(batch.writer, {
+      segment: segment.number, count: batch.count, sequence: this.#sequence, position: batch.position,
+      durablePosition: this.#durablePosition, payloadBytes: batch.writer.length - BATCH_HEADER_BYTES,
+    }, this.#options.salt);
+    await segment.file.write(SEGMENT_HEADER_BYTES + batch.position - segment.position, [batch.writer.finish()]);
+    await segment.file.sync();
+    this.#sequence++;
+  }
+
+  /** A segment's header and name are durable before its first batch is written. */
+  async #beginSegment(number: number, position: number): Promise<Segment> {
+    const { directory, nodeId, keyBits, salt } = this.#options;
+    const file = await this.#deps.disk.open(`${directory}/${segmentName(number)}`, 'create');
+    await file.write(0, [segmentHeaderBytes({ number, keyBits, position, sequence: this.#sequence, nodeId }, salt)]);
+    await file.sync();
+    await this.#deps.disk.syncDirectory(directory);
+    const segment = { number, position, file };
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  #fail(error: unknown, batch: Batch): void {
+    assert(this.#failure === null, 'a log fails once');
+    this.#failure = new Error('the disk failed to keep a write', { cause: error });
+    batch.reject(this.#failure);
+    this.#filling.reject(this.#failure);
+    this.#deps.onFailure(error);
+  }
+}
+
+function changes(batch: Batch, key: ObjectKey): boolean {
+  return batch.changesAll || batch.keys.has(key);
+}
+
+function newBatch(writer: BinaryWriter, position: number): Batch {
+  writer.rewind(0);
+  writer.raw(EMPTY_BATCH_HEADER);
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  // A change that nobody waits for must not end the process by itself: a failure reaches it through onFailure.
+  promise.catch(() => undefined);
+  return { writer, position, count: 0, keys: new Set(), changesAll: false, done: promise, resolve: () => { resolve(undefined); }, reject };
+}
+
+function writeBody(writer: BinaryWriter, body: Buffer): void {
+  const start = writer.length;
+  writer.u32(0);
+  writer.u32(body.length);
+  writer.raw(body);
+  writer.patchU32(start, crc32(writer.view(start + 4)));
+}
+
+/** The bytes of a body as `read` from its position, or null when they aren't what was written. */
+export function checkBody(stored: Buffer, size: number): Buffer | null {
+  if (stored.length !== BODY_PREFIX_BYTES + size || stored.readUInt32BE(4) !== size) return null;
+  return crc32(stored.subarray(4)) === stored.readUInt32BE(0) ? stored.subarray(BODY_PREFIX_BYTES) : null;
+}

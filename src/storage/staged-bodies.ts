@@ -1,0 +1,47 @@
+/**
+ * Bodies in the log that no record names yet: staged by a writer, or left over from discarded registers, where they serve
+ * as a cache for catch-up. They end when a record names them, after the time to live (counted anew at each start), or when
+ * there are too many: dropping one is safe, an ACCEPT then fetches the body from another holder.
+ * Source: protocol rules R6, R7, R14.
+ */
+import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
+import type { BodyId } from '../domain/ids.ts';
+
+export interface BodyLocation {
+  /** Log position. */
+  readonly at: number;
+  readonly size: number;
+}
+
+export interface StagedBodiesOptions {
+  readonly countMax: number;
+  readonly timeToLiveMs: number;
+}
+
+export class StagedBodies {
+  readonly #options: StagedBodiesOptions;
+  /** Oldest first. */
+  readonly #bodies = new Map<BodyId, BodyLocation & { readonly since: MonotonicMs }>();
+
+  constructor(options: StagedBodiesOptions) {
+    this.#options = options;
+  }
+
+  get(bodyId: BodyId, now: MonotonicMs): BodyLocation | null {
+    const body = this.#bodies.get(bodyId);
+    return body !== undefined && elapsedMs(body.since, now) < this.#options.timeToLiveMs ? body : null;
+  }
+
+  add(bodyId: BodyId, location: BodyLocation, now: MonotonicMs): void {
+    this.#bodies.delete(bodyId);
+    this.#bodies.set(bodyId, { at: location.at, size: location.size, since: now });
+    for (const [oldest, { since }] of this.#bodies) {
+      if (this.#bodies.size <= this.#options.countMax && elapsedMs(since, now) < this.#options.timeToLiveMs) return;
+      this.#bodies.delete(oldest);
+    }
+  }
+
+  delete(bodyId: BodyId): void {
+    this.#bodies.delete(bodyId);
+  }
+}
