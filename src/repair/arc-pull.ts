@@ -96,8 +96,10 @@ export class ArcPull {
     return this.#isCurrent() ? 'done' : 'superseded';
   }
 
+  /** Still in the epoch of the task, and no newer layout is being made durable. */
   #isCurrent(): boolean {
-    return this.#deps.views.current()?.layout.epoch === this.#task.epoch;
+    const { views } = this.#deps;
+    return views.gate() === null && views.current()?.layout.epoch === this.#task.epoch;
   }
 
   /** One page of each of the first `needed` sources that answer; null when fewer do. */

@@ -40,7 +40,8 @@ export class CopySource {
   /** Registers of an arc in key order. Stale when the epochs differ. */
   async page(request: PageRequest): Promise<PageReply | StaleEpochReply> {
     const { store, views } = this.#deps;
-    const stale = await epochMismatch(views, request.epoch);
+    for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
+    const stale = epochMismatch(views, request.epoch);
     if (stale !== null) return stale;
     const arc = { from: request.from, to: request.to };
     const { entries, isLast } = store.scan(arc, request.after, Math.min(Math.max(request.limit, 1), this.#options.pageEntriesMax));
@@ -58,7 +59,8 @@ export class CopySource {
   /** Whole records with their inline bodies, as many of the asked keys as fit one frame. */
   async records(request: RecordsRequest): Promise<RecordsReply | StaleEpochReply> {
     const { store, views } = this.#deps;
-    const stale = await epochMismatch(views, request.epoch);
+    for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
+    const stale = epochMismatch(views, request.epoch);
     if (stale !== null) return stale;
     const records: TransferredRecord[] = [];
     const bodies: Buffer[] = [];
@@ -84,15 +86,16 @@ export class CopySource {
       answered += 1;
     }
     await store.flushed();
-    const current = await epochMismatch(views, request.epoch);
-    if (current !== null) return current;
+    const left = epochMismatch(views, request.epoch);
+    if (left !== null) return left;
     return { kind: 'records-reply', epoch: request.epoch, records, answered, body: bodies.length === 0 ? null : Buffer.concat(bodies) };
   }
 
   /** Whether each record, or a later one of its key, is durable here. */
   async receipts(request: ReceiptsRequest): Promise<ReceiptsReply | StaleEpochReply> {
     const { store, views } = this.#deps;
-    const stale = await epochMismatch(views, request.epoch);
+    for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
+    const stale = epochMismatch(views, request.epoch);
     if (stale !== null) return stale;
     const isHeld = request.entries.map(({ key, accepted }) => {
       const head = store.head(key);
