@@ -411,7 +411,8 @@ export type PeerRequest =
   | RecordsRequest | ReceiptsRequest | InspectRequest;
 
 export type RequestKind = PeerRequest['kind'];
-export type RequestOf<K extends RequestKind> = Extract<PeerRequest, { kind: K }>;
+type RequestByKind = { readonly [K in RequestKind]: Extract<PeerRequest, { kind: K }> };
+export type RequestOf<K extends RequestKind> = RequestByKind[K];
 export type ReplyOf<K extends RequestKind> = ReplyByRequest[K] | FaultReply;
 export type PeerReply = ReplyByRequest[RequestKind] | FaultReply;
 export type PeerMessage = PeerRequest | PeerReply;
