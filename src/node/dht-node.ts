@@ -31,6 +31,7 @@ import type { NodeDeps, NodeEnd, NodeOptions } from './node-options.ts';
 import type {
   ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RingView,
 } from './node-service.ts';
+import type { NodeStateStore, RegisterStore } from '../storage/register-store.ts';
 import { ringReport } from './ring-report.ts';
 
 /** Milliseconds between two looks at the node's own health and at what it may have missed. */
@@ -105,6 +106,11 @@ export class DhtNode implements NodeService {
   }
 
   // ------------------------------------------------------------------------------------------------ what it shows
+
+  /** What this node holds: for the checkers of the simulator. */
+  get store(): RegisterStore & NodeStateStore {
+    return this.#parts.store;
+  }
 
   view(): NodeView {
     const { store } = this.#parts;
