@@ -13,13 +13,11 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
-import type { Log } from '../ports/log.ts';
 import type { BootPosition } from '../protocol/message.ts';
 
 export interface BootConfirmationDeps {
   readonly caller: PeerCaller;
   readonly clock: Clock;
-  readonly log: Log;
   readonly self: NodeId;
   readonly recovered: BootPosition;
   readonly layout: () => Layout | null;

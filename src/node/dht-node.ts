@@ -23,10 +23,12 @@ import type { Timer } from '../ports/clock.ts';
 import { hasher, nodeKey } from '../ring/hasher.ts';
 import { effectiveReplicas, memberById } from '../ring/placement.ts';
 import { pointers } from '../ring/pointers.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
 import { addressView } from './address-view.ts';
 import { explain } from './explain.ts';
 import { filesPage } from './files-listing.ts';
 import { assembleNode, type NodeParts } from './node-assembly.ts';
+import { registerNodeMetrics, type NodeCounters } from './node-metrics.ts';
 import type { NodeDeps, NodeEnd, NodeOptions } from './node-options.ts';
 import type {
   ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RingView,
@@ -34,6 +36,8 @@ import type {
 import type { NodeStateStore, RegisterStore } from '../storage/register-store.ts';
 import { ringReport } from './ring-report.ts';
 
+/** Milliseconds beyond the join's own time-out after which its caller is answered anyway. */
+const JOIN_GRACE_MS = 2_000;
 /** Milliseconds between two looks at the node's own health and at what it may have missed. */
 const WATCH_MS = 1_000;
 
@@ -42,6 +46,7 @@ export class DhtNode implements NodeService {
   readonly #options: NodeOptions;
   readonly #address: NodeAddress;
   readonly #parts: NodeParts;
+  readonly #counters: NodeCounters;
   readonly objects: ObjectService;
   /** Resolves once, when the node is no more. */
   readonly ended: Promise<NodeEnd>;
@@ -55,11 +60,12 @@ export class DhtNode implements NodeService {
   #watchedAt: MonotonicMs;
   #wasCutOff = false;
 
-  private constructor(deps: NodeDeps, options: NodeOptions, address: NodeAddress, parts: NodeParts) {
+  private constructor(deps: NodeDeps, options: NodeOptions, address: NodeAddress, parts: NodeParts, counters: NodeCounters) {
     this.#deps = deps;
     this.#options = options;
     this.#address = address;
     this.#parts = parts;
+    this.#counters = counters;
     this.#watchedAt = deps.clock.monotonicNow();
     this.ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
     this.objects = {
@@ -76,8 +82,13 @@ export class DhtNode implements NodeService {
   static async start(deps: NodeDeps, options: NodeOptions): Promise<DhtNode> {
     assertLimits();
     const events: NodeEvents = { onEnd: () => {}, onLayout: () => {}, onJoined: () => {}, onJoinFailed: () => {}, onLeft: () => {}, onReleased: () => {} };
-    const { address, parts } = await assembleNode(deps, options, events);
-    const node = new DhtNode(deps, options, address, parts);
+    const source: { node: DhtNode | null } = { node: null };
+    const counters = registerNodeMetrics(deps.meter, {
+      view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.totals() ?? null,
+    });
+    const { address, parts } = await assembleNode(deps, options, counters, events);
+    const node = new DhtNode(deps, options, address, parts, counters);
+    source.node = node;
     events.onEnd = (end) => { node.#finish(end); };
     events.onLayout = (layout) => { node.#onLayout(layout); };
     events.onJoined = () => { node.#settleJoin({ kind: 'joined' }); };
@@ -93,10 +104,12 @@ export class DhtNode implements NodeService {
     const { join, bootstrapExpect, isJoinOff } = this.#options;
     driver.start();
     const layout = store.layout();
-    if (layout === null) {
-      if (!isJoinOff && join.length === 0) driver.dispatch({ kind: 'found' });
-      else if (join.length > 0) driver.dispatch({ kind: 'join', seeds: join, initialNames: join.slice(0, bootstrapExpect), mayAbandon: false });
-    } else {
+    if (join.length > 0) {
+      driver.dispatch({ kind: 'join', seeds: join, initialNames: join.slice(0, bootstrapExpect), whenMember: 'stay', timeoutMs: null });
+    } else if (layout === null && !isJoinOff) {
+      driver.dispatch({ kind: 'found' });
+    }
+    if (layout !== null) {
       catchUp.onLayout(layout);
       confirmation.start();
       catchUp.doubt();
@@ -178,6 +191,10 @@ export class DhtNode implements NodeService {
     );
   }
 
+  totals(): ReturnType<ObjectStore['totals']> {
+    return this.#parts.store.totals();
+  }
+
   readiness(): HealthView {
     const { state, detail } = this.#state();
     return { isOk: state === 'serving' || state === 'leaving', reason: detail };
@@ -198,22 +215,19 @@ export class DhtNode implements NodeService {
     const { driver, store } = this.#parts;
     const layout = driver.current()?.layout ?? null;
     if (this.#end !== null || this.#isLeaving) return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'this node is leaving or stopped' };
-    if (layout !== null && !isAloneIn(layout, store.nodeId)) {
-      const isSameRing = seeds.some((seed) => layout.members.some((m) => m.name === seed || m.advertise === seed));
-      if (isSameRing) return { kind: 'joined' };
-      return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: `already a member of ring ${layout.clusterId}; leave it first` };
+    if (seeds.length === 0 && layout !== null) {
+      if (isAloneIn(layout, store.nodeId)) return { kind: 'joined' };
+      return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: `already a member of the ring ${layout.clusterId}; leave it first` };
     }
-    if (seeds.length === 0 && layout !== null) return { kind: 'joined' };
-    if (layout !== null && store.totals().registers > 0) {
-      return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'this ring of one holds files; two rings never merge' };
-    }
+    const isFree = layout !== null && isAloneIn(layout, store.nodeId) && store.totals().registers === 0;
     return new Promise((resolve) => {
-      const timer = this.#deps.clock.after(this.#options.tuning.joinTimeoutMs, () => {
+      const timeoutMs = this.#options.tuning.joinTimeoutMs;
+      const timer = this.#deps.clock.after(timeoutMs + JOIN_GRACE_MS, () => {
         this.#settleJoin({ kind: 'failed', code: 'DHT_ERR_NO_SEED_ANSWERED', detail: this.#state().detail });
       });
       this.#joinWaiters.push((outcome) => { timer.cancel(); resolve(outcome); });
       if (seeds.length === 0) driver.dispatch({ kind: 'found' });
-      else driver.dispatch({ kind: 'join', seeds, initialNames: [], mayAbandon: layout !== null });
+      else driver.dispatch({ kind: 'join', seeds, initialNames: [], whenMember: isFree ? 'abandon' : 'compare', timeoutMs });
     });
   }
 
@@ -244,8 +258,8 @@ export class DhtNode implements NodeService {
   // ------------------------------------------------------------------------------------------------------- inside
 
   #onLayout(layout: Layout): void {
-    const { catchUp, release, counters } = this.#parts;
-    counters.layoutChanges.add(1);
+    const { catchUp, release } = this.#parts;
+    this.#counters.layoutChanges.add(1);
     this.#deps.log.info('layout', { epoch: layout.epoch, phase: layout.phase, members: layout.members.length, voters: layout.voters.length });
     catchUp.onLayout(layout);
     release.onLayout(layout);

@@ -8,7 +8,7 @@
 import { assertNever, must } from '../domain/assert.ts';
 import type { ErrorCode } from '../domain/error-catalogue.ts';
 import type { Layout } from '../domain/layout.ts';
-import type { NodeId } from '../domain/ids.ts';
+import type { Epoch, NodeId } from '../domain/ids.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { MembershipEffect } from '../membership/membership-effect.ts';
@@ -119,6 +119,11 @@ export class MembershipDriver implements ViewSource {
       this.#replies.set(id, resolve);
       this.dispatch({ kind: 'request', id, from, request });
     });
+  }
+
+  /** Any frame or HELLO: that peer has persisted this epoch. Layouts of another cluster never get this far. */
+  peerSeen(peer: PeerIdentity, epoch: Epoch): void {
+    this.dispatch({ kind: 'peer-seen', peer, clusterId: epoch === 0 ? null : this.#layout?.clusterId ?? null, epoch });
   }
 
   dispatch(event: MembershipEvent): void {

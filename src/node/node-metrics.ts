@@ -10,9 +10,10 @@ const LIVENESS = ['alive', 'restarting', 'suspect', 'down', 'unknown'] as const;
 const RANGES = ['healthy', 'degraded', 'unavailable'] as const;
 
 export interface NodeMetricsSource {
-  readonly view: () => NodeView;
-  readonly ring: () => RingView;
-  readonly totals: () => { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number };
+  /** Null, all three: the node isn't assembled yet. */
+  readonly view: () => NodeView | null;
+  readonly ring: () => RingView | null;
+  readonly totals: () => { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } | null;
 }
 
 export interface NodeCounters {
@@ -47,6 +48,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     const node = source.view();
     const ring = source.ring();
     const totals = source.totals();
+    if (node === null || ring === null || totals === null) return;
     for (const s of STATES) state.set(node.state === s ? 1 : 0, { state: s });
     for (const liveness of LIVENESS) members.set(ring.members.filter((m) => m.liveness === liveness).length, { liveness });
     for (const status of RANGES) ranges.set(ring.arcs[status], { status });

@@ -2,15 +2,16 @@
  * Sizes and times inside a node, each with its unit and its reason. They are not settings: an operator has no better
  * knowledge of them. The simulator uses smaller sizes so that segments, pages and pools turn over in short runs.
  */
+import type { PeerOptions } from '../peer/peer-options.ts';
+import type { CoordinatorOptions } from '../replication/coordinator.ts';
+import type { ObjectStoreOptions } from '../storage/object-store.ts';
+
+export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax'>;
+
 export interface NodeTuning {
-  /** Bytes of a log segment. Larger: fewer files; smaller: earlier reuse of space. */
-  readonly segmentBytes: number;
-  /** Milliseconds a batch gathers while no fsync runs; 0: an idle log writes at once. */
-  readonly gatherMs: number;
-  /** Bytes of decoded records and small bodies kept in memory. */
-  readonly recordCacheBytes: number;
-  /** Bytes of staged bodies that no record names yet, at most. */
-  readonly stagedBytesMax: number;
+  readonly store: StoreTuning;
+  readonly peer: PeerOptions;
+  readonly operations: Omit<CoordinatorOptions, 'operationDeadlineMs'>;
   /** Milliseconds between two ticks of the membership machine: a fraction of the ping interval. */
   readonly tickMs: number;
   /** Entries of a catch-up page: 92 bytes each, so that a page fits a frame's head. */
@@ -33,17 +34,42 @@ export interface NodeTuning {
   readonly stallMs: number;
   /** Milliseconds a stopping node waits so that its peers hear of the planned restart. */
   readonly farewellMs: number;
-  /** Operations that one node coordinates at the same time; more are answered with 503. */
-  readonly operationsMax: number;
   /** Requests of peers in work per node. */
   readonly peerRequestsMax: number;
 }
 
 export const NODE_TUNING: NodeTuning = {
-  segmentBytes: 64 * 1024 * 1024,
-  gatherMs: 0,
-  recordCacheBytes: 64 * 1024 * 1024,
-  stagedBytesMax: 512 * 1024 * 1024,
+  store: {
+    segmentBytes: 64 * 1024 * 1024,
+    recordCacheBytes: 32 * 1024 * 1024,
+    bodyCacheBytes: 64 * 1024 * 1024,
+    stagedBodiesMax: 100_000,
+  },
+  peer: {
+    dialTimeoutMs: 2_000,
+    dialBackoffMinMs: 50,
+    dialBackoffMaxMs: 800,
+    dataConnectionsMax: 8,
+    spreadCallsMin: 64,
+    callsPerConnectionMax: 4_096,
+    queuedBytesMax: 64 * 1024 * 1024,
+    silenceMs: 5_000,
+    stallMs: 10_000,
+    idleMs: 60_000,
+    acceptedConnectionsMax: 2_048,
+    requestsInWorkMax: 1_024,
+    requestBytesInWorkMax: 64 * 1024 * 1024,
+    sweepIntervalMs: 1_000,
+  },
+  operations: {
+    callTimeoutMs: 2_000,
+    backOffMinMs: 4,
+    backOffMaxMs: 500,
+    readGraceMs: 20,
+    operationsMax: 4_096,
+    keyWaitingMax: 256,
+    resolver: { pendingMax: 10_000, delayMinMs: 1_000, delayMaxMs: 60_000 },
+  },
   tickMs: 50,
   pageEntriesMax: 512,
   recordKeysMax: 256,
@@ -55,6 +81,5 @@ export const NODE_TUNING: NodeTuning = {
   joinTimeoutMs: 30_000,
   stallMs: 1_500,
   farewellMs: 100,
-  operationsMax: 4_096,
   peerRequestsMax: 4_096,
 };

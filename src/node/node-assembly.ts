@@ -1,0 +1,187 @@
+/**
+ * Assembly: builds the parts of a node and ties them together, once, before anything runs. The only knots are real ones:
+ * the peer client serves calls to this node itself, so handler and caller know each other through one late reference.
+ */
+import { DhtError } from '../domain/error-catalogue.ts';
+import { OPERATION_DEADLINE_MS } from '../domain/limits.ts';
+import { addressText, type NodeAddress } from '../domain/node-address.ts';
+import type { PeerIdentity } from '../domain/peer-identity.ts';
+import { must } from '../domain/assert.ts';
+import { Membership } from '../membership/membership.ts';
+import { MEMBERSHIP_TIMES } from '../membership/membership-options.ts';
+import type { LocalNode } from '../peer/local-node.ts';
+import type { RequestHandler } from '../peer/peer-caller.ts';
+import { PeerClient } from '../peer/peer-client.ts';
+import { PeerMeters } from '../peer/peer-meters.ts';
+import { PeerServer } from '../peer/peer-server.ts';
+import { CatchUp } from '../repair/catch-up.ts';
+import { CopySource } from '../repair/copy-source.ts';
+import { Release } from '../repair/release.ts';
+import { Coordinator } from '../replication/coordinator.ts';
+import { Replica } from '../replication/replica.ts';
+import { ObjectStore } from '../storage/object-store.ts';
+import { BootConfirmation } from './boot-confirmation.ts';
+import type { NodeEvents } from './dht-node.ts';
+import { MembershipDriver } from './membership-driver.ts';
+import type { NodeCounters } from './node-metrics.ts';
+import type { NodeDeps, NodeOptions } from './node-options.ts';
+import { PeerPositions } from './peer-positions.ts';
+import { RequestRouter } from './request-router.ts';
+
+export interface NodeParts {
+  readonly store: ObjectStore;
+  readonly membership: Membership;
+  readonly driver: MembershipDriver;
+  readonly confirmation: BootConfirmation;
+  readonly coordinator: Coordinator;
+  readonly catchUp: CatchUp;
+  readonly release: Release;
+  readonly caller: PeerClient;
+  /** Ends everything that acts by itself; what is in work may still answer. */
+  readonly halt: () => void;
+  /** Closes connections and the store. */
+  readonly close: () => Promise<void>;
+}
+
+export async function assembleNode(
+  deps: NodeDeps, options: NodeOptions, counters: NodeCounters, events: NodeEvents,
+): Promise<{ readonly address: NodeAddress; readonly parts: NodeParts }> {
+  const { clock, network, log, meter, random, rules } = deps;
+  const { tuning } = options;
+  const address = await concreteAddress(deps, options);
+  const name = addressText(address);
+  const advertise = options.advertise ?? name;
+  const store = await openStore(deps, options, address, events);
+  const recovered = { boot: store.incarnation, position: store.recoveredPosition };
+  const identity: PeerIdentity = { nodeId: store.nodeId, name, advertise, incarnation: store.incarnation };
+  const positions = new PeerPositions({ clock, state: store }, { saveIntervalMs: tuning.rememberIntervalMs });
+
+  const late: { handler: RequestHandler | null; driver: MembershipDriver | null; confirmation: BootConfirmation | null } =
+    { handler: null, driver: null, confirmation: null };
+  const position = (): number => (late.confirmation?.isConfirmed === true ? store.durablePosition() : recovered.position);
+  const local: LocalNode = {
+    identity: () => identity,
+    clusterId: () => store.layout()?.clusterId ?? null,
+    position: () => ({ boot: recovered.boot, position: position() }),
+    epoch: () => late.driver?.current()?.layout.epoch ?? 0,
+    onPeerSeen: (peer, epoch, boot) => {
+      positions.saw(peer.nodeId, boot);
+      late.driver?.peerSeen(peer, epoch);
+    },
+  };
+  const handler: RequestHandler = {
+    handle: (from, request, deadlineMs) => must(late.handler, 'the router').handle(from, request, deadlineMs),
+  };
+  const meters = new PeerMeters(meter);
+  const caller = new PeerClient({ clock, random: random.fork('peer'), network, meters, local, handler }, tuning.peer);
+  const server = new PeerServer({ clock, network, log, meters, local, handler }, tuning.peer);
+
+  const membership = new Membership(
+    { random: random.fork('membership') },
+    {
+      self: { nodeId: store.nodeId, name, advertise }, boot: store.incarnation, zone: options.zone, weight: options.weight,
+      ring: options.ring, times: { ...MEMBERSHIP_TIMES, tickMs: tuning.tickMs },
+    },
+    { layout: store.layout(), slot: store.slot(), caught: store.caught(), promisedFounder: store.promisedFounder() },
+  );
+  const driver = new MembershipDriver({
+    clock, log, caller, state: store, membership, position,
+    isEmpty: () => store.totals().registers === 0,
+    remember: (peer, boot, at) => { positions.saw(peer, { boot, position: at }); },
+    onLayout: (layout) => { events.onLayout(layout); },
+    onJoined: () => { events.onJoined(); },
+    onJoinFailed: (code, detail) => { events.onJoinFailed(code, detail); },
+    onLeft: () => { events.onLeft(); },
+    onFailure: (error) => { events.onEnd({ kind: 'failed', code: 'DHT_ERR_DISK_FAILED', detail: String(error) }); },
+  }, { tickMs: tuning.tickMs, requestsMax: tuning.peerRequestsMax });
+  late.driver = driver;
+
+  const replica = new Replica({ store, views: driver, caller, rules }, { bodyFetchTimeoutMs: tuning.copyTimeoutMs });
+  const coordinator = new Coordinator({ caller, views: driver, clock, random: random.fork('coordinator'), rules }, {
+    ...tuning.operations, operationDeadlineMs: OPERATION_DEADLINE_MS,
+  });
+  const copies = new CopySource({ store, views: driver }, { pageEntriesMax: tuning.pageEntriesMax });
+  const copyOptions = {
+    pageEntriesMax: tuning.pageEntriesMax, recordKeysMax: tuning.recordKeysMax, callTimeoutMs: tuning.copyTimeoutMs, retryMs: tuning.repairRetryMs,
+  };
+  const catchUp = new CatchUp({
+    caller, clock, log, store, state: store, views: driver, rules,
+    identityRound: (key) => coordinator.identityRound(key),
+    onBytes: (bytes) => { counters.transferredBytes.add(bytes); },
+    onCaught: (epoch, arcEnds) => { driver.dispatch({ kind: 'caught', epoch, arcEnds }); },
+  }, { ...copyOptions, arcsAtOnce: tuning.arcsAtOnce });
+  const release = new Release({ caller, clock, log, store, views: driver, onDone: () => { events.onReleased(); } }, copyOptions);
+  const confirmation = new BootConfirmation({
+    caller, clock, self: store.nodeId, recovered, layout: () => driver.current()?.layout ?? null,
+    onConfirmed: () => { driver.confirm(); },
+    onLost: (remembered, by) => {
+      events.onEnd({
+        kind: 'identity-lost',
+        detail: `${by} remembers boot ${remembered.boot} and log position ${remembered.position} of this node, the disk has boot ${recovered.boot} and ${recovered.position}: acknowledged state is gone`,
+      });
+    },
+  }, { retryMs: tuning.confirmRetryMs, callTimeoutMs: tuning.copyTimeoutMs });
+  late.confirmation = confirmation;
+  if (!rules.amnesiaCheck) driver.confirm();
+  late.handler = new RequestRouter({
+    membership: driver, replica, copies,
+    positionCheck: ({ nodeId, boot }) => ({ kind: 'position-check-reply', isConfirmed: positions.confirms(nodeId, boot), remembered: positions.of(nodeId) }),
+  });
+
+  try {
+    await server.listen(options.listenHost, address.port);
+  } catch (error) {
+    await store.close();
+    throw new DhtError('DHT_ERR_SETTING_INVALID', `cannot listen on ${options.listenHost}:${address.port}: ${String(error)}`, { cause: error });
+  }
+  const halt = (): void => {
+    catchUp.stop();
+    release.stop();
+    confirmation.stop();
+    driver.stop();
+    coordinator.stop();
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all([caller.stop(), server.stop()]);
+    await store.close();
+  };
+  return { address, parts: { store, membership, driver, confirmation, coordinator, catchUp, release, caller, halt, close } };
+}
+
+/** The directory `host_port` under the data directory, as the seed has it. */
+export function nodeDirectory(dataDirectory: string, address: NodeAddress): string {
+  return `${dataDirectory}/${address.host.replaceAll(':', '-')}_${address.port}`;
+}
+
+/** Port 0 becomes a free one: the port is part of the node's name, so it has to be known before the store is opened. */
+async function concreteAddress({ network }: NodeDeps, { address, listenHost }: NodeOptions): Promise<NodeAddress> {
+  if (address.port !== 0) return address;
+  const probe = await network.listen(listenHost, 0, (stream) => { stream.destroy(); });
+  await probe.close();
+  return { host: address.host, port: probe.port };
+}
+
+async function openStore(deps: NodeDeps, options: NodeOptions, address: NodeAddress, events: NodeEvents): Promise<ObjectStore> {
+  const { disk, clock, log, random, rules } = deps;
+  const directory = nodeDirectory(options.dataDirectory, address);
+  const outcome = await ObjectStore.open({
+    disk, clock, log, random: random.fork('storage'),
+    onFailure: (error) => { events.onEnd({ kind: 'failed', code: 'DHT_ERR_DISK_FAILED', detail: `writing to ${directory} failed: ${String(error)}` }); },
+    onDamage: (detail) => { log.error('stored data cannot be read back', { directory, detail }); },
+  }, {
+    directory, name: addressText(address), keyBits: options.ring.keyBits,
+    ...options.tuning.store, resolveBeforeSync: !rules.replyAfterFsync,
+  });
+  switch (outcome.kind) {
+    case 'opened':
+      return outcome.store;
+    case 'foreign':
+      throw new DhtError('DHT_ERR_DATA_DIR_FOREIGN', `${directory} belongs to ${outcome.name} with M = ${outcome.keyBits}`);
+    case 'newer':
+      throw new DhtError('DHT_ERR_DATA_DIR_NEWER', `${directory} has format version ${outcome.version}`);
+    case 'in-use':
+      throw new DhtError('DHT_ERR_DATA_DIR_IN_USE', `${directory} is used by a running process`);
+    case 'damaged':
+      throw new DhtError('DHT_ERR_DATA_DAMAGED', `${outcome.file} at offset ${outcome.offset}: ${outcome.detail}`);
+  }
+}
