@@ -86,9 +86,9 @@ export class WriteOperation {
     return this.#sent !== null;
   }
 
-  /** Who accepted in this round so far. */
-  get acceptedBy(): readonly NodeId[] {
-    return this.#accepts.voters;
+  /** Who is known to hold the value that this round chose, so far. */
+  get chosenBy(): readonly NodeId[] {
+    return this.#resultWhenChosen === null ? this.#atHighest.voters : this.#accepts.voters;
   }
 
   /**
@@ -134,11 +134,14 @@ export class WriteOperation {
     return this.#finish(this.#resultWhenChosen);
   }
 
-  /** No answer, or none that counts in this round. */
-  onFailure(nodeId: NodeId): WriteStep {
-    if (this.#phase === 'preparing') return this.#lose(this.#promises, nodeId, ZERO_BALLOT);
-    if (this.#phase === 'accepting') return this.#lose(this.#accepts, nodeId, ZERO_BALLOT);
-    return WAIT;
+  /** No answer to PREPARE, or none that counts in this round. */
+  onPrepareFailure(nodeId: NodeId): WriteStep {
+    return this.#phase === 'preparing' ? this.#lose(this.#promises, nodeId, ZERO_BALLOT) : WAIT;
+  }
+
+  /** No answer to ACCEPT, or none that counts in this round. */
+  onAcceptFailure(nodeId: NodeId): WriteStep {
+    return this.#phase === 'accepting' ? this.#lose(this.#accepts, nodeId, ZERO_BALLOT) : WAIT;
   }
 
   #lose(quorum: JointQuorum, nodeId: NodeId, promised: Ballot): WriteStep {

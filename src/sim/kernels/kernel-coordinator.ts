@@ -103,7 +103,10 @@ export class KernelCoordinator {
               this.call<Stale | Accepted>(id, (replica, reply) => { replica.accept(layout.epoch, key, ballot, step.record, step.holders, reply); }, (answer) => {
                 if (mine !== round) return;
                 if (answer?.kind === 'accepted') take(operation.onAcceptReply(id, answer.state, answer.promised));
-                else take(this.#onFailure(operation, id, answer));
+                else {
+                  this.#exchangeLayouts(id, answer);
+                  take(operation.onAcceptFailure(id));
+                }
               });
             }
         }
@@ -112,20 +115,19 @@ export class KernelCoordinator {
         this.call<Parameters<Parameters<KernelReplica['prepare']>[4]>[0]>(id, (replica, reply) => { replica.prepare(layout.epoch, key, ballot, staged, reply); }, (answer) => {
           if (mine !== round) return;
           if (answer?.kind === 'promise') take(operation.onPrepareReply(id, answer));
-          else take(this.#onFailure(operation, id, answer));
+          else {
+            this.#exchangeLayouts(id, answer);
+            take(operation.onPrepareFailure(id));
+          }
         });
       }
     };
     begin(ZERO_BALLOT);
   }
 
-  #onFailure(operation: WriteOperation, id: NodeId, answer: Stale | null): WriteStep {
-    if (answer !== null) this.#exchangeLayouts(id, answer);
-    return operation.onFailure(id);
-  }
-
   /** Whoever has the older layout gets the newer one. */
-  #exchangeLayouts(id: NodeId, answer: Stale): void {
+  #exchangeLayouts(id: NodeId, answer: Stale | null): void {
+    if (answer === null) return;
     const { layout } = this.#node.disk.live;
     this.#replicaOf(this.#node).adopt(answer.layout);
     const target = this.#world.byId(id);
@@ -168,7 +170,7 @@ export class KernelCoordinator {
         this.call<Stale | Held>(id, (replica, reply) => { replica.read(layout.epoch, key, reply); }, (answer) => {
           if (answer?.kind === 'held') tally.add(id, answer.value);
           else {
-            if (answer !== null) this.#exchangeLayouts(id, answer);
+            this.#exchangeLayouts(id, answer);
             tally.fail(id);
           }
           settle();

@@ -1,0 +1,36 @@
+/**
+ * Body source: the bytes of a body by its id from whoever still holds it. Holders are asked one after the other, each for
+ * a bounded time; bytes count only when their length and SHA-256 are those of the record, so a rotten copy is passed
+ * over like an absent one.
+ * Source: protocol rules R6 and R8.
+ */
+import { hash } from 'node:crypto';
+import type { NodeId } from '../domain/ids.ts';
+import type { Layout } from '../domain/layout.ts';
+import { CHUNK_BYTES } from '../domain/limits.ts';
+import type { RecordBody } from '../domain/stored-object.ts';
+import type { PeerCaller } from '../peer/peer-caller.ts';
+import { memberById } from '../ring/placement.ts';
+
+/** Whether these are the bytes that the record names. */
+export function isBodyOf(body: RecordBody, bytes: Buffer): boolean {
+  return bytes.length === body.size && hash('sha256', bytes, 'hex') === body.sha256;
+}
+
+/** Null: none of the holders gave it. Bodies of more than one chunk aren't fetched this way. */
+export async function fetchBody(
+  caller: PeerCaller, layout: Layout, name: string, body: RecordBody, holders: readonly NodeId[], callTimeoutMs: number,
+): Promise<Buffer | null> {
+  if (body.size > CHUNK_BYTES) return null;
+  for (const nodeId of holders) {
+    const member = memberById(layout, nodeId);
+    if (member === undefined) continue;
+    const outcome = await caller.call<'body-fetch'>(
+      { advertise: member.advertise, nodeId }, { kind: 'body-fetch', bodyId: body.bodyId, name, offset: 0, length: body.size }, callTimeoutMs,
+    );
+    if (outcome.kind !== 'reply' || outcome.reply.kind !== 'body-fetch-reply' || !outcome.reply.isHeld) continue;
+    const bytes = outcome.reply.body ?? Buffer.alloc(0);
+    if (isBodyOf(body, bytes)) return bytes;
+  }
+  return null;
+}

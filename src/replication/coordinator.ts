@@ -1,0 +1,218 @@
+/**
+ * Coordinator: every node takes every request and carries it to the key's replicas. It gives each operation its id, its
+ * body's id and digest and its turn in the key's queue, runs it (write-run, read-run), and says how it ended.
+ *
+ * Invariants: `not-applied` only when certain, that is when nothing was proposed or a proof is chosen; everything else
+ * that found no end is `unknown`, and goes on being resolved in the background. At most `operationsMax` operations are in
+ * work; more are refused before anything is sent.
+ * Source: protocol sections C.2 to C.4; [CASPaxos] "The protocol".
+ */
+import { hash } from 'node:crypto';
+import { ballotText } from '../domain/ballot.ts';
+import type { ErrorCode } from '../domain/error-catalogue.ts';
+import { assertNever } from '../domain/assert.ts';
+import type { BodyId, NodeId, OpId } from '../domain/ids.ts';
+import { plusMs, type MonotonicMs } from '../domain/instant.ts';
+import { INLINE_BODY_BYTES_MAX } from '../domain/limits.ts';
+import type { DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, PutOutcome, PutRequest, Receipt, WriteFailure } from '../domain/object-operation.ts';
+import type { OpResult, RecordBody } from '../domain/stored-object.ts';
+import type { Rules } from '../domain/rules.ts';
+import type { PeerCaller } from '../peer/peer-caller.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Random } from '../ports/random.ts';
+import { HybridClock } from '../register/hybrid-clock.ts';
+import type { WriteIntent } from '../register/proposal.ts';
+import type { ViewSource } from '../ring/cluster-view.ts';
+import { ownerOf } from '../ring/owner.ts';
+import { effectiveReplicas, memberById } from '../ring/placement.ts';
+import { KeyQueue } from './key-queue.ts';
+import { readNearest } from './nearest-read.ts';
+import type { OperationContext, OperationOptions } from './operation-context.ts';
+import { OperationTimers } from './operation-timers.ts';
+import { OutcomeResolver, type OutcomeResolverOptions } from './outcome-resolver.ts';
+import { ReadRun } from './read-run.ts';
+import { WriteRun, type ChosenIn, type WriteEnd } from './write-run.ts';
+
+export interface CoordinatorDeps {
+  readonly caller: PeerCaller;
+  readonly views: ViewSource;
+  readonly clock: Clock;
+  /** A stream of its own: operation ids, body ids, back-off. */
+  readonly random: Random;
+  readonly rules: Rules;
+}
+
+export interface CoordinatorOptions extends OperationOptions {
+  /** Operations in work at the same time; more are refused with DHT_ERR_OVERLOADED. */
+  readonly operationsMax: number;
+  /** Writes that wait for their turn on one key. */
+  readonly keyWaitingMax: number;
+  readonly resolver: OutcomeResolverOptions;
+}
+
+export class Coordinator {
+  readonly #context: OperationContext;
+  readonly #options: CoordinatorOptions;
+  readonly #queue: KeyQueue;
+  readonly #resolver: OutcomeResolver;
+  #inWork = 0;
+
+  constructor(deps: CoordinatorDeps, options: CoordinatorOptions) {
+    const timers = new OperationTimers(deps.clock);
+    this.#context = { ...deps, ballots: new HybridClock(), timers, options };
+    this.#options = options;
+    this.#queue = new KeyQueue(options.keyWaitingMax);
+    this.#resolver = new OutcomeResolver(deps.clock, (name) => this.identityRound(name), options.resolver);
+  }
+
+  /** Operations in work, and names whose outcome is being resolved. */
+  load(): { readonly inWork: number; readonly unresolved: number } {
+    return { inWork: this.#inWork, unresolved: this.#resolver.pendingCount };
+  }
+
+  /** Ends everything that waits; operations end as if their time were up. */
+  stop(): void {
+    this.#resolver.stop();
+    this.#context.timers.stop();
+  }
+
+  /** Stores the body under the name. Fails with DHT_ERR_TOO_LARGE above the inline limit, DHT_ERR_OVERLOADED, DHT_ERR_NOT_READY, DHT_ERR_NO_QUORUM. */
+  put(request: PutRequest): Promise<PutOutcome> {
+    const { body: bytes, name } = request;
+    if (bytes.length > INLINE_BODY_BYTES_MAX) {
+      const detail = `the body has ${bytes.length} bytes, at most ${INLINE_BODY_BYTES_MAX} are stored`;
+      return Promise.resolve({ kind: 'not-applied', code: 'DHT_ERR_TOO_LARGE', detail });
+    }
+    const body: RecordBody = {
+      bodyId: this.#context.random.hex(16) as BodyId, size: bytes.length, sha256: hash('sha256', bytes, 'hex'), where: 'inline', chunkCrcs: [],
+    };
+    const opId = request.opId ?? (this.#context.random.hex(16) as OpId);
+    const intent: WriteIntent = { kind: 'put', opId, condition: request.condition, body, contentType: request.contentType, meta: request.meta };
+    return new Promise((resolve) => {
+      this.#write(name, intent, bytes, (end) => {
+        const op = appliedOp(end);
+        if (op === null || end.kind !== 'settled') resolve(this.#failure(name, end));
+        else resolve({ kind: 'stored', isCreated: op.kind === 'created', receipt: receiptOf(name, body, op, end.round) });
+      }, resolve);
+    });
+  }
+
+  /** Deletes; a name without an object is a success that changes nothing. */
+  delete(request: DeleteRequest): Promise<DeleteOutcome> {
+    const { name } = request;
+    const opId = request.opId ?? (this.#context.random.hex(16) as OpId);
+    return new Promise((resolve) => {
+      this.#write(name, { kind: 'delete', opId, condition: request.condition }, null, (end) => {
+        if (appliedOp(end) !== null) resolve({ kind: 'deleted', wasPresent: true });
+        else if (end.kind === 'settled' && end.result.kind === 'unchanged') resolve({ kind: 'deleted', wasPresent: false });
+        else resolve(this.#failure(name, end));
+      }, resolve);
+    });
+  }
+
+  get(request: GetRequest): Promise<GetOutcome> {
+    const { name, wantBody } = request;
+    if (this.#inWork >= this.#options.operationsMax) {
+      return Promise.resolve({ kind: 'unavailable', code: 'DHT_ERR_OVERLOADED', detail: 'too many operations in work' });
+    }
+    this.#inWork++;
+    const deadline = this.#deadline();
+    return new Promise((resolve) => {
+      const done = (outcome: GetOutcome): void => {
+        this.#inWork--;
+        resolve(outcome);
+      };
+      if (request.consistency === 'one') {
+        void readNearest(this.#context, name, wantBody, deadline).then(done);
+        return;
+      }
+      const identity = (end: (end: WriteEnd) => void): void => { this.#identity(name, deadline, end); };
+      new ReadRun(this.#context, name, wantBody, deadline, identity, done).begin();
+    });
+  }
+
+  /** Chooses again whatever the name has, above every promise; true when a value, or its absence, is settled. Never rejects. */
+  identityRound(name: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#identity(name, this.#deadline(), (end) => { resolve(end.kind === 'settled' && end.result.kind === 'unchanged'); });
+    });
+  }
+
+  #deadline(): MonotonicMs {
+    return plusMs(this.#context.clock.monotonicNow(), this.#options.operationDeadlineMs);
+  }
+
+  #identity(name: string, deadline: MonotonicMs, done: (end: WriteEnd) => void): void {
+    const isQueued = this.#inTurn(name, { kind: 'identity' }, null, deadline, done);
+    if (!isQueued) done({ kind: 'gave-up', isProposed: false, reason: 'no-quorum' });
+  }
+
+  #write(name: string, intent: WriteIntent, body: Buffer | null, done: (end: WriteEnd) => void, refuse: (failure: WriteFailure) => void): void {
+    if (this.#inWork >= this.#options.operationsMax) {
+      refuse({ kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail: 'too many operations in work' });
+      return;
+    }
+    this.#inWork++;
+    const isQueued = this.#inTurn(name, intent, body, this.#deadline(), (end) => {
+      this.#inWork--;
+      done(end);
+    });
+    if (isQueued) return;
+    this.#inWork--;
+    refuse({ kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail: 'too many writes of this name wait' });
+  }
+
+  #inTurn(name: string, intent: WriteIntent, body: Buffer | null, deadline: MonotonicMs, done: (end: WriteEnd) => void): boolean {
+    return this.#queue.enter(name, () => {
+      new WriteRun(this.#context, name, intent, body, deadline, (end) => {
+        done(end);
+        this.#queue.leave(name);
+      }).begin();
+    });
+  }
+
+  #failure(name: string, end: WriteEnd): WriteFailure {
+    if (end.kind === 'gave-up') {
+      if (end.isProposed) return this.#unknown(name, 'the write was proposed, but no majority of the replicas confirmed it in time');
+      const [code, detail]: [ErrorCode, string] = end.reason === 'no-layout'
+        ? ['DHT_ERR_NOT_READY', 'this node is in no ring yet']
+        : ['DHT_ERR_NO_QUORUM', 'too few replicas answered within the deadline'];
+      return { kind: 'not-applied', code, detail };
+    }
+    const { result } = end;
+    switch (result.kind) {
+      case 'precondition-failed':
+        return result;
+      case 'unknown':
+        return this.#unknown(name, 'the write was proposed, and the history since then does not tell whether it was applied');
+      case 'applied':
+      case 'unchanged':
+        return this.#unknown(name, 'the operation ended in an unexpected way');
+      default:
+        return assertNever(result);
+    }
+  }
+
+  #unknown(name: string, detail: string): WriteFailure {
+    this.#resolver.add(name);
+    return { kind: 'unknown', detail };
+  }
+}
+
+function appliedOp(end: WriteEnd): OpResult | null {
+  return end.kind === 'settled' && end.result.kind === 'applied' ? end.result.op : null;
+}
+
+function receiptOf(name: string, body: RecordBody, op: OpResult, round: ChosenIn): Receipt {
+  const { view, sets, position, chosenBy } = round;
+  const version = ballotText(op.version);
+  const nameOf = (nodeId: NodeId): string => memberById(view.layout, nodeId)?.name ?? nodeId;
+  const owner = ownerOf(view, position) ?? sets.old[0];
+  const replicas = sets.all.map((nodeId) => ({ node: nameOf(nodeId), durable: chosenBy.includes(nodeId) }));
+  return {
+    name, key: position, size: body.size, sha256: body.sha256, etag: `"${version}"`, version,
+    owner: owner === undefined ? '' : nameOf(owner), replicas,
+    replicationFactor: effectiveReplicas(view.layout),
+    durableCopies: replicas.filter((replica) => replica.durable).length,
+  };
+}

@@ -1,0 +1,56 @@
+/**
+ * What every run of an operation needs: the doors, the node's one ballot clock, and how long to wait for what. Handed
+ * down as one value so that a run costs a single object.
+ */
+import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { Rules } from '../domain/rules.ts';
+import type { PeerCaller } from '../peer/peer-caller.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Random } from '../ports/random.ts';
+import type { HybridClock } from '../register/hybrid-clock.ts';
+import type { ClusterView, ViewSource } from '../ring/cluster-view.ts';
+import type { ReplicaSets } from '../ring/placement.ts';
+import type { OperationTimers } from './operation-timers.ts';
+
+export interface OperationOptions {
+  /** Milliseconds an operation may take in all; then it ends as not applied or unknown. */
+  readonly operationDeadlineMs: number;
+  /** Milliseconds one call may take. Higher: slow replicas still count; lower: a lost message costs less. A dead replica delays nothing while a majority answers. */
+  readonly callTimeoutMs: number;
+  /** Milliseconds of the first back-off after a refusal, at most; doubles up to `backOffMaxMs`. */
+  readonly backOffMinMs: number;
+  readonly backOffMaxMs: number;
+  /** Milliseconds a read waits for a third opinion before an identity round, and for the body from the first choice. */
+  readonly readGraceMs: number;
+}
+
+export interface OperationContext {
+  readonly caller: PeerCaller;
+  readonly views: ViewSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly rules: Rules;
+  readonly ballots: HybridClock;
+  readonly timers: OperationTimers;
+  readonly options: OperationOptions;
+}
+
+/** Whom to ask, reachable nodes first, each group in preference order. */
+export function askingOrder(view: ClusterView, sets: ReplicaSets): readonly NodeId[] {
+  const { unreachable } = view;
+  if (unreachable.size === 0 || !sets.all.some((id) => unreachable.has(id))) return sets.all;
+  return [...sets.all.filter((id) => !unreachable.has(id)), ...sets.all.filter((id) => unreachable.has(id))];
+}
+
+/** Milliseconds before attempt `attempt` (1, 2, ...): full jitter above half of an exponentially growing bound. */
+export function backOffMs(context: OperationContext, attempt: number): number {
+  const { backOffMinMs, backOffMaxMs } = context.options;
+  const bound = Math.min(backOffMaxMs, backOffMinMs * 2 ** Math.min(attempt - 1, 20));
+  return bound * (0.5 + context.random.float() / 2);
+}
+
+/** Milliseconds left until the deadline; 0 when it is over, or the node stops. */
+export function leftMs(context: OperationContext, deadline: MonotonicMs): number {
+  return context.timers.isStopped ? 0 : Math.max(0, elapsedMs(context.clock.monotonicNow(), deadline));
+}

@@ -1,0 +1,217 @@
+/**
+ * Read run: one get. Asks all replicas for the record, one of them (this node if it is a replica, else the first
+ * reachable) for the inline body along with it, and answers after one round when a quorum reports one accepted ballot.
+ * Otherwise it waits a moment for the missing replies, then has an identity round choose the value.
+ *
+ *   ask all --settled--> body at hand? --> found | absent
+ *      |                    no: fetch it from who reported the record; nobody has it: ask all again
+ *      +----split---> wait readGraceMs ---> identity round ---> its value
+ *      +--impossible, stale--> back off, ask all again
+ *
+ * Source: protocol rule R8, section C.3.
+ */
+import { assertNever } from '../domain/assert.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { MonotonicMs } from '../domain/instant.ts';
+import type { GetOutcome } from '../domain/object-operation.ts';
+import type { LiveRecord } from '../domain/stored-object.ts';
+import type { ReadReply, ReadRequest, StaleEpochReply } from '../protocol/message.ts';
+import type { Timer } from '../ports/clock.ts';
+import { ReadTally, type AcceptedValue } from '../register/read-decision.ts';
+import type { ClusterView } from '../ring/cluster-view.ts';
+import { hasher } from '../ring/hasher.ts';
+import { memberById, replicaSets, type ReplicaSets } from '../ring/placement.ts';
+import { fetchBody, isBodyOf } from './body-source.ts';
+import { exchangeLayouts } from './layout-exchange.ts';
+import { askingOrder, backOffMs, leftMs, type OperationContext } from './operation-context.ts';
+import type { WriteEnd } from './write-run.ts';
+
+interface Round {
+  readonly view: ClusterView;
+  readonly sets: ReplicaSets;
+  readonly tally: ReadTally;
+  /** Asked for the body too. */
+  readonly bodyFrom: NodeId | null;
+  bodyReply: ReadReply | null;
+  /** Replies still out. */
+  open: number;
+  isBodyOpen: boolean;
+  told: NodeId[] | null;
+  grace: Timer | null;
+  /** The grace is over: act on what is there. */
+  isPressed: boolean;
+}
+
+export class ReadRun {
+  readonly #context: OperationContext;
+  readonly #name: string;
+  readonly #wantBody: boolean;
+  readonly #deadline: MonotonicMs;
+  readonly #identity: (done: (end: WriteEnd) => void) => void;
+  readonly #done: (outcome: GetOutcome) => void;
+  #round: Round | null = null;
+  #attempt = 0;
+
+  /** `identity` runs an identity round of this name in its turn. `done` is called exactly once. */
+  constructor(
+    context: OperationContext, name: string, wantBody: boolean, deadline: MonotonicMs,
+    identity: (done: (end: WriteEnd) => void) => void, done: (outcome: GetOutcome) => void,
+  ) {
+    this.#context = context;
+    this.#name = name;
+    this.#wantBody = wantBody;
+    this.#deadline = deadline;
+    this.#identity = identity;
+    this.#done = done;
+  }
+
+  begin(): void {
+    const view = this.#context.views.current();
+    this.#round = null;
+    if (view === null || leftMs(this.#context, this.#deadline) === 0) {
+      this.#done(view === null
+        ? { kind: 'unavailable', code: 'DHT_ERR_NOT_READY', detail: 'this node is in no ring yet' }
+        : { kind: 'unavailable', code: 'DHT_ERR_NO_QUORUM', detail: 'too few replicas answered within the deadline' });
+      return;
+    }
+    const { layout } = view;
+    const sets = replicaSets(layout, hasher(this.#name, layout.keyBits));
+    const order = askingOrder(view, sets);
+    const bodyFrom = !this.#wantBody ? null : order.includes(view.self) ? view.self : order[0] ?? null;
+    const round: Round = {
+      view, sets, tally: new ReadTally(sets, this.#context.rules), bodyFrom, bodyReply: null, open: order.length,
+      isBodyOpen: bodyFrom !== null, told: null, grace: null, isPressed: false,
+    };
+    this.#round = round;
+    this.#attempt++;
+    const request: ReadRequest = { kind: 'read', epoch: layout.epoch, name: this.#name, wantBody: false };
+    for (const id of order) this.#ask(round, id, id === bodyFrom ? { ...request, wantBody: true } : request);
+  }
+
+  #ask(round: Round, id: NodeId, request: ReadRequest): void {
+    const target = { advertise: memberById(round.view.layout, id)?.advertise ?? '', nodeId: id };
+    const callMs = Math.max(1, Math.min(this.#context.options.callTimeoutMs, leftMs(this.#context, this.#deadline)));
+    void this.#context.caller.call<'read'>(target, request, callMs).then((outcome) => {
+      if (round !== this.#round) return;
+      const reply = outcome.kind === 'reply' ? outcome.reply : null;
+      if (reply?.kind === 'stale-epoch') {
+        this.#onStale(round, id, reply, () => { this.#ask(round, id, request); });
+        return;
+      }
+      this.#close(round, id, reply?.kind === 'read-reply' ? reply : null);
+    });
+  }
+
+  #close(round: Round, id: NodeId, reply: ReadReply | null): void {
+    round.open--;
+    if (id === round.bodyFrom) {
+      round.isBodyOpen = false;
+      round.bodyReply = reply;
+    }
+    if (reply === null) round.tally.fail(id);
+    else round.tally.add(id, reply.accepted);
+    this.#look(round);
+  }
+
+  #look(round: Round): void {
+    const { tally } = round;
+    const { decision } = tally;
+    switch (decision) {
+      case 'wait':
+        return;
+      case 'impossible':
+        this.#again(round);
+        return;
+      case 'split':
+        if (round.open > 0 && !round.isPressed) this.#grace(round);
+        else this.#settleByIdentity(round);
+        return;
+      case 'settled':
+        if (this.#needsBody(tally.highest) && round.isBodyOpen && !round.isPressed) this.#grace(round);
+        else this.#deliver(round, tally.highest, tally.holders);
+        return;
+      default:
+        assertNever(decision);
+    }
+  }
+
+  #needsBody(value: AcceptedValue | null): boolean {
+    return this.#wantBody && value?.record.kind === 'object' && value.record.body.size > 0;
+  }
+
+  #grace(round: Round): void {
+    round.grace ??= this.#context.timers.after(this.#context.options.readGraceMs, () => {
+      round.isPressed = true;
+      if (round === this.#round) this.#look(round);
+    });
+  }
+
+  #end(round: Round): void {
+    round.grace?.cancel();
+    this.#round = null;
+  }
+
+  #again(round: Round): void {
+    this.#end(round);
+    const delayMs = Math.min(backOffMs(this.#context, this.#attempt), leftMs(this.#context, this.#deadline));
+    this.#context.timers.after(delayMs, () => { this.begin(); });
+  }
+
+  #settleByIdentity(round: Round): void {
+    this.#end(round);
+    this.#identity((end) => {
+      if (end.kind === 'settled' && end.result.kind === 'unchanged') this.#deliver(round, end.result.current, end.result.holders);
+      else this.#again(round);
+    });
+  }
+
+  /** Answers with a value that is chosen. */
+  #deliver(round: Round, value: AcceptedValue | null, holders: readonly NodeId[]): void {
+    this.#end(round);
+    if (value === null || value.record.kind === 'tombstone') {
+      this.#done({ kind: 'absent' });
+      return;
+    }
+    const { record } = value;
+    if (!this.#wantBody) {
+      this.#found(record, null);
+      return;
+    }
+    const sent = round.bodyReply;
+    const isSame = sent?.accepted?.record.kind === 'object' && sent.accepted.record.body.bodyId === record.body.bodyId;
+    const bytes = isSame ? sent.body : record.body.size === 0 ? Buffer.alloc(0) : null;
+    if (bytes !== null && isBodyOf(record.body, bytes)) {
+      this.#found(record, bytes);
+      return;
+    }
+    const { caller, options } = this.#context;
+    const others = round.sets.all.filter((id) => !holders.includes(id));
+    const callMs = Math.max(1, Math.min(options.callTimeoutMs, leftMs(this.#context, this.#deadline)));
+    void fetchBody(caller, round.view.layout, this.#name, record.body, [...holders, ...others], callMs).then((fetched) => {
+      if (fetched !== null) this.#found(record, fetched);
+      else this.#again(round);
+    });
+  }
+
+  #found(record: LiveRecord, body: Buffer | null): void {
+    this.#done({ kind: 'found', record, body, isStalePossible: false });
+  }
+
+  #onStale(round: Round, id: NodeId, reply: StaleEpochReply, askAgain: () => void): void {
+    const { layout } = round.view;
+    if (round.told?.includes(id) === true) {
+      this.#close(round, id, null);
+      return;
+    }
+    round.told = [...(round.told ?? []), id];
+    const target = { advertise: memberById(layout, id)?.advertise ?? '', nodeId: id };
+    void exchangeLayouts(this.#context, layout.epoch, target, reply).then((outcome) => {
+      if (round !== this.#round) return;
+      if (outcome === 'moved-on') {
+        this.#end(round);
+        this.begin();
+      } else if (outcome === 'told') askAgain();
+      else this.#close(round, id, null);
+    });
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * Replica side: answers PREPARE, ACCEPT, READ, body fetches and `inspect` for the keys this node holds. Each handler
+ * waits for the gate, then checks the epoch, decides and applies in one synchronous step, and replies once what the reply
+ * shows is durable. After any other wait it starts again from the epoch, because everything may have changed.
+ *
+ *   gate open? --> same epoch, a replica of the key? --> decide (register/) --> apply --> durable --> reply
+ *                    no: stale-epoch                      body missing: fetch it, from the start
+ *
+ * Source: protocol rules R1, R3, R5, R6, R14; [CASPaxos] "Acceptor".
+ */
+import { hash } from 'node:crypto';
+import { assertNever } from '../domain/assert.ts';
+import { ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
+import type { ErrorCode } from '../domain/error-catalogue.ts';
+import type { Epoch, NodeId } from '../domain/ids.ts';
+import type { Layout } from '../domain/layout.ts';
+import { CHUNK_BYTES } from '../domain/limits.ts';
+import { positionOfKey, type ObjectKey } from '../domain/ring-position.ts';
+import type { Rules } from '../domain/rules.ts';
+import type { RecordBody } from '../domain/stored-object.ts';
+import type { PeerCaller } from '../peer/peer-caller.ts';
+import type {
+  AcceptReply, AcceptRequest, BodyFetchReply, BodyFetchRequest, FaultReply, InspectReply, InspectRequest, PrepareReply, PrepareRequest,
+  ReadReply, ReadRequest, StaleEpochReply,
+} from '../protocol/message.ts';
+import { decideAccept, decidePrepare, type AcceptorState } from '../register/acceptor.ts';
+import type { AcceptedValue } from '../register/read-decision.ts';
+import type { ViewSource } from '../ring/cluster-view.ts';
+import { objectKey } from '../ring/hasher.ts';
+import { replicaSets } from '../ring/placement.ts';
+import type { RegisterHead, RegisterStore } from '../storage/register-store.ts';
+import { fetchBody } from './body-source.ts';
+
+export interface ReplicaDeps {
+  readonly store: RegisterStore;
+  readonly views: ViewSource;
+  readonly caller: PeerCaller;
+  readonly rules: Rules;
+}
+
+export interface ReplicaOptions {
+  /** Milliseconds that one holder is given to send a missing body. Higher: more patience; lower: earlier at the next. */
+  readonly bodyFetchTimeoutMs: number;
+}
+
+/** Where a request applies: the key under the layout of its epoch. */
+interface Place {
+  readonly kind: 'here';
+  readonly layout: Layout;
+  readonly key: ObjectKey;
+  readonly head: RegisterHead | null;
+  readonly state: AcceptorState;
+}
+
+export class Replica {
+  readonly #deps: ReplicaDeps;
+  readonly #options: ReplicaOptions;
+
+  constructor(deps: ReplicaDeps, options: ReplicaOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Phase 1, with the inline body in the same batch of the log. */
+  async prepare(request: PrepareRequest): Promise<PrepareReply | StaleEpochReply | FaultReply> {
+    const { store } = this.#deps;
+    const staged = request.staged === null ? null : { bodyId: request.staged.bodyId, bytes: request.body ?? Buffer.alloc(0) };
+    if (staged !== null && hash('sha256', staged.bytes, 'hex') !== request.staged?.sha256) {
+      return fault('DHT_ERR_PEER_PROTOCOL', 'the staged body has another digest than announced');
+    }
+    await this.#gate();
+    const place = this.#place(request.epoch, request.name);
+    if (place.kind !== 'here') return place;
+    const { key, head, state } = place;
+    const isPromised = decidePrepare(state, request.ballot) === 'promise';
+    // A refused PREPARE doesn't end the staging: the body will be wanted again (rule R5).
+    const durable = isPromised
+      ? store.promise(key, request.name, request.ballot, staged)
+      : staged === null ? store.settled(key) : store.stage(key, staged.bodyId, staged.bytes);
+    const accepted = await this.#load(key, request.name, head, durable);
+    if (accepted === 'unreadable') return unreadable();
+    return {
+      kind: 'prepare-reply',
+      epoch: request.epoch,
+      state: isPromised ? 'promised' : 'refused',
+      promised: isPromised ? request.ballot : state.promised,
+      accepted,
+      floor: state.floor,
+      isStaged: staged !== null,
+    };
+  }
+
+  /** Phase 2. `deadlineMs`: what is left of the caller's patience. */
+  async accept(request: AcceptRequest, deadlineMs: number): Promise<AcceptReply | StaleEpochReply | FaultReply> {
+    const { store, rules } = this.#deps;
+    const body = request.record.kind === 'object' ? request.record.body : null;
+    let wasFetched = false;
+    for (;;) {
+      await this.#gate();
+      const place = this.#place(request.epoch, request.name);
+      if (place.kind !== 'here') return place;
+      const { key, layout, state } = place;
+      const isHeld = body === null || !rules.acceptNeedsBody || store.holdsBody(key, body.bodyId);
+      const decision = decideAccept(state, request.ballot, isHeld);
+      switch (decision) {
+        case 'refuse':
+          await this.#durable(store.settled(key));
+          return acceptReply(request.epoch, 'refused', state.promised);
+        case 'repeat':
+          await this.#durable(store.settled(key));
+          return acceptReply(request.epoch, 'accepted', state.promised);
+        case 'accept':
+          await this.#durable(store.accept(key, request.name, request.ballot, request.record));
+          return acceptReply(request.epoch, 'accepted', request.ballot);
+        case 'fetch-body': {
+          const bytes = body === null || wasFetched ? null : await this.#fetch(layout, request.name, body, request.holders, deadlineMs);
+          if (body === null || bytes === null) return acceptReply(request.epoch, 'body-missing', state.promised);
+          wasFetched = true;
+          // Durable before the record that names it: one log, in order.
+          await store.stage(key, body.bodyId, bytes);
+          break;
+        }
+        default:
+          return assertNever(decision);
+      }
+    }
+  }
+
+  async read(request: ReadRequest): Promise<ReadReply | StaleEpochReply | FaultReply> {
+    const { store } = this.#deps;
+    await this.#gate();
+    const place = this.#place(request.epoch, request.name);
+    if (place.kind !== 'here') return place;
+    const { key, head, state } = place;
+    const wantsBody = request.wantBody && head?.kind === 'object' && head.bodyId !== null && head.size <= CHUNK_BYTES;
+    const body = wantsBody && head.bodyId !== null ? store.readBody(key, head.bodyId, 0, head.size).catch(() => null) : null;
+    const accepted = await this.#load(key, request.name, head, store.settled(key));
+    if (accepted === 'unreadable') return unreadable();
+    const isInline = accepted?.record.kind === 'object' && accepted.record.body.where === 'inline';
+    const bytes = body === null ? null : await body;
+    return {
+      kind: 'read-reply', epoch: request.epoch, promised: state.promised, accepted, floor: state.floor,
+      body: isInline ? bytes?.bytes ?? null : null,
+    };
+  }
+
+  /** Needs no epoch: a body is immutable and named by its id. */
+  async bodyFetch(request: BodyFetchRequest): Promise<BodyFetchReply> {
+    const { store, views } = this.#deps;
+    const layout = views.current()?.layout;
+    const key = layout === undefined ? null : objectKey(request.name, layout.keyBits);
+    if (key === null || !store.holdsBody(key, request.bodyId)) return { kind: 'body-fetch-reply', isHeld: false, size: 0, body: null };
+    const found = await store.readBody(key, request.bodyId, request.offset, Math.min(request.length, CHUNK_BYTES)).catch(() => null);
+    return { kind: 'body-fetch-reply', isHeld: found !== null, size: found?.size ?? 0, body: found?.bytes ?? null };
+  }
+
+  /** What is really here, digest computed from the stored bytes; in any epoch. */
+  async inspect(request: InspectRequest): Promise<InspectReply | FaultReply> {
+    const { store, views } = this.#deps;
+    const layout = views.current()?.layout;
+    if (layout === undefined) return fault('DHT_ERR_NOT_READY', 'no layout yet');
+    const key = objectKey(request.name, layout.keyBits);
+    const head = store.head(key);
+    const accepted = await this.#load(key, request.name, head, store.settled(key));
+    if (accepted === 'unreadable') return unreadable();
+    const body = accepted?.record.kind === 'object' && accepted.record.body.where === 'inline' ? accepted.record.body : null;
+    const found = body === null ? null : await store.readBody(key, body.bodyId, 0, body.size).catch(() => null);
+    return {
+      kind: 'inspect-reply', epoch: layout.epoch, promised: head?.promised ?? ZERO_BALLOT, accepted,
+      sha256: found === null ? null : hash('sha256', found.bytes, 'hex'), isDurable: accepted !== null,
+    };
+  }
+
+  async #gate(): Promise<void> {
+    for (let gate = this.#deps.views.gate(); gate !== null; gate = this.#deps.views.gate()) await gate;
+  }
+
+  /** The fence (rule R3): only in the epoch of the message, only for keys this node holds in it. */
+  #place(epoch: Epoch, name: string): Place | StaleEpochReply | FaultReply {
+    const { store, views, rules } = this.#deps;
+    const view = views.current();
+    if (view === null) return { kind: 'stale-epoch', epoch: 0, layout: null };
+    const { layout, self } = view;
+    const key = objectKey(name, layout.keyBits);
+    if (rules.epochFence) {
+      if (layout.epoch !== epoch) return { kind: 'stale-epoch', epoch: layout.epoch, layout: layout.epoch > epoch ? layout : null };
+      if (!replicaSets(layout, positionOfKey(key, layout.keyBits)).all.includes(self)) {
+        return fault('DHT_ERR_CONFLICT', 'this node is no replica of the key in this epoch');
+      }
+    }
+    const head = store.head(key);
+    const state = { promised: head?.promised ?? ZERO_BALLOT, accepted: head?.accepted ?? ZERO_BALLOT, floor: store.floor(key) };
+    return { kind: 'here', layout, key, head, state };
+  }
+
+  /** The record of the head, once everything it shows is durable. */
+  async #load(key: ObjectKey, name: string, head: RegisterHead | null, durable: Promise<void>): Promise<AcceptedValue | null | 'unreadable'> {
+    if (head === null || head.kind === 'none') {
+      await this.#durable(durable);
+      return null;
+    }
+    const loading = this.#deps.store.load(key, head).catch(() => null);
+    await this.#durable(durable);
+    const loaded = await loading;
+    // Another name under the same 160 bits of hash: refused rather than mixed up.
+    if (loaded === null || loaded.name !== name) return 'unreadable';
+    return { ballot: head.accepted, record: loaded.record };
+  }
+
+  /** Rule R1. A rejection means that the disk failed: the store ends the process. */
+  async #durable(change: Promise<void>): Promise<void> {
+    if (this.#deps.rules.replyAfterFsync) await change;
+    else change.catch(() => undefined);
+  }
+
+  #fetch(layout: Layout, name: string, body: RecordBody, holders: readonly NodeId[], deadlineMs: number): Promise<Buffer | null> {
+    const self = this.#deps.views.current()?.self;
+    const others = holders.filter((id) => id !== self);
+    const timeoutMs = Math.min(this.#options.bodyFetchTimeoutMs, deadlineMs);
+    return fetchBody(this.#deps.caller, layout, name, body, others, timeoutMs);
+  }
+}
+
+function acceptReply(epoch: Epoch, state: AcceptReply['state'], promised: Ballot): AcceptReply {
+  return { kind: 'accept-reply', epoch, state, promised };
+}
+
+function fault(code: ErrorCode, detail: string): FaultReply {
+  return { kind: 'fault', code, detail };
+}
+
+function unreadable(): FaultReply {
+  return fault('DHT_ERR_DATA_DAMAGED', 'the stored record of this key cannot be read');
+}
