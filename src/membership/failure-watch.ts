@@ -1,0 +1,330 @@
+/**
+ * Failure watch: pings the next nodes of the ring, asks others before it accuses, and spreads what it finds.
+ *
+ * Each node pings its next three reachable ones (and those in between that aren't, so that their return is noticed). What
+ * one node finds reaches all by gossip that rides on pings: to three random nodes as soon as there is news, then every
+ * gossip interval, and with each detector ping. Beside the news a ping carries what is held against anybody, first of all
+ * against its receiver, so that an accusation lost on the way is heard again and a wrong one is refuted by the next reply.
+ *
+ * Cost: 3 pings a period and node; a piece of news is told about 4 log10(n) times by each node.
+ * Source: [SWIM] "Infection-Style Dissemination Component"; [Lifeguard] "Local Health Aware Probe"; protocol A.5, A.6.
+ */
+import type { NodeId } from '../domain/ids.ts';
+import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
+import type { PeerTarget } from '../domain/peer-identity.ts';
+import type { LayoutMember } from '../domain/layout.ts';
+import { firstIncarnation } from '../liveness/incarnation.ts';
+import { LocalHealth } from '../liveness/local-health.ts';
+import { PingDetector } from '../liveness/ping-detector.ts';
+import type { RumourState } from '../liveness/suspicion.ts';
+import type { Random } from '../ports/random.ts';
+import type { BootPosition, GossipEntry, NodeHealth, NodeRef, PingReply, PingRequest, ProbeRequest } from '../protocol/message.ts';
+import { pointers } from '../ring/pointers.ts';
+import type { Exchange } from './exchange.ts';
+import { GossipQueue } from './gossip-queue.ts';
+import type { LayoutKeeper } from './layout-keeper.ts';
+import type { MemberTable } from './member-table.ts';
+import type { MembershipTimes } from './membership-options.ts';
+
+/** Entries of each sort in one ping; about 130 bytes each. */
+const GOSSIP_ENTRIES_MAX = 16;
+/** Nodes between here and the third reachable one that are pinged too. */
+const WATCHED_DOWN_MAX = 8;
+/** Nodes told directly of a planned stop. */
+const FAREWELLS_MAX = 16;
+
+export interface FailureWatchDeps {
+  readonly self: NodeRef;
+  readonly boot: number;
+  readonly exchange: Exchange;
+  readonly keeper: LayoutKeeper;
+  readonly table: MemberTable;
+  readonly random: Random;
+  readonly times: MembershipTimes;
+}
+
+export type MemberLiveness = 'alive' | 'restarting' | 'suspect' | 'down' | 'unknown';
+
+export class FailureWatch {
+  readonly #deps: FailureWatchDeps;
+  readonly #detector: PingDetector;
+  readonly #health: LocalHealth;
+  readonly #queue: GossipQueue;
+  #incarnation: number;
+  #selfState: RumourState = 'alive';
+  #position = 0;
+  #loopDelayMs = 0;
+  #diskUsed = 0;
+  #lastGossip: MonotonicMs | null = null;
+  #troubledOffset = 0;
+  #unreachable: ReadonlySet<NodeId> = new Set();
+
+  constructor(deps: FailureWatchDeps) {
+    this.#deps = deps;
+    const { times } = deps;
+    this.#detector = new PingDetector({ periodMs: times.pingPeriodMs, missesMax: times.pingMissesMax, probeAfterMisses: times.probeAfterMisses });
+    this.#health = new LocalHealth({ tickMs: times.tickMs, periodMs: times.pingPeriodMs });
+    this.#queue = new GossipQueue(times.retransmitMultiplier);
+    this.#incarnation = firstIncarnation(deps.boot);
+  }
+
+  // ------------------------------------------------------------------------------------------------- what it knows
+
+  /** Nodes avoided here and now; the same value as long as nothing changes. */
+  get unreachable(): ReadonlySet<NodeId> {
+    return this.#unreachable;
+  }
+
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  /** Whether the ring, as known here, holds this node for up: a bad link of this node alone doesn't count. */
+  isUp(nodeId: NodeId): boolean {
+    if (nodeId === this.#deps.self.nodeId) return true;
+    const verdict = this.#detector.verdict(nodeId);
+    return this.#deps.table.state(nodeId) === 'alive' && (verdict === 'up' || verdict === 'link-bad');
+  }
+
+  liveness(nodeId: NodeId): MemberLiveness {
+    if (nodeId === this.#deps.self.nodeId) return this.#selfState === 'restarting' ? 'restarting' : 'alive';
+    const state = this.#deps.table.state(nodeId);
+    if (state === null) return 'unknown';
+    if (state === 'left') return 'down';
+    return state === 'alive' && this.#detector.verdict(nodeId) !== 'up' ? 'suspect' : state;
+  }
+
+  // ----------------------------------------------------------------------------------------------------- its work
+
+  tick(position: number, now: MonotonicMs): void {
+    this.#position = position;
+    if (this.#health.tick(now)) this.#detector.stalled(now);
+    this.#detector.watch(this.#nextOnRing().map((member) => member.nodeId));
+    for (const nodeId of this.#detector.takeDue(now)) this.#pingWatched(nodeId, now);
+    this.#accuseSilent(now);
+    for (const nodeId of this.#deps.table.expireSuspicions(now)) {
+      this.#queue.push(nodeId);
+      this.#log('warn', 'a member is down', nodeId);
+    }
+  }
+
+  /** At the end of each step: passes news on, and brings `unreachable` up to date. */
+  flush(now: MonotonicMs): void {
+    this.#refreshUnreachable();
+    if (this.#queue.isEmpty || (this.#lastGossip !== null && elapsedMs(this.#lastGossip, now) < this.#deps.times.gossipIntervalMs)) return;
+    this.#lastGossip = now;
+    for (const nodeId of this.#someOthers(this.#deps.times.fanOut, null)) this.#tell(nodeId);
+  }
+
+  healthSample(loopDelayMs: number, diskUsed: number, now: MonotonicMs): void {
+    this.#loopDelayMs = loopDelayMs;
+    this.#diskUsed = diskUsed;
+    if (this.#health.loopDelay(loopDelayMs, now)) this.#detector.stalled(now);
+  }
+
+  /** There may be members that never heard of this node: it is news itself. */
+  layoutChanged(): void {
+    this.#queue.push(this.#deps.self.nodeId);
+  }
+
+  /** Tells the neighbours that this node stops, for a restart or for good. */
+  farewell(state: 'restarting' | 'left'): void {
+    this.#selfState = state;
+    for (const nodeId of this.#someOthers(FAREWELLS_MAX, null)) this.#tell(nodeId);
+  }
+
+  /** One ping outside the detector: to the successor of a node that isn't a member yet. */
+  ping(target: PeerTarget, then: (reply: PingReply | null, now: MonotonicMs) => void): void {
+    const timeoutMs = this.#deps.times.pingTimeoutMs * this.#health.timeoutFactor;
+    this.#deps.exchange.ask<'ping'>(target, this.#pingRequest(target.nodeId), timeoutMs, (answer, now) => {
+      if (answer.kind === 'reply') {
+        this.#remember(answer.reply.from.nodeId, answer.reply.boot);
+        this.#hear(answer.reply.gossip, now);
+      }
+      then(answer.kind === 'reply' ? answer.reply : null, now);
+    });
+  }
+
+  servePing(id: number, request: PingRequest, now: MonotonicMs): void {
+    const { exchange, keeper, self } = this.#deps;
+    this.#remember(request.from.nodeId, request.boot);
+    const corrections = this.#hear(request.gossip, now);
+    this.#refreshUnreachable();
+    const here = keeper.layout === null ? null : pointers(keeper.layout, self.nodeId, this.#unreachable);
+    exchange.emit({
+      kind: 'reply', id,
+      reply: {
+        kind: 'ping-reply', from: self, boot: this.#bootPosition(), health: this.#nodeHealth(),
+        predecessor: here === null ? null : refOf(here.predecessor),
+        successors: here === null ? [] : here.successors.map(refOf),
+        gossip: this.#gossipFor(request.from.nodeId, corrections),
+      },
+    });
+  }
+
+  serveProbe(id: number, request: ProbeRequest): void {
+    const { exchange, times } = this.#deps;
+    exchange.ask<'ping'>(request.target, this.#pingRequest(request.target.nodeId), times.probeTimeoutMs, (answer, now) => {
+      if (answer.kind === 'reply') this.#hear(answer.reply.gossip, now);
+      exchange.emit({ kind: 'reply', id, reply: { kind: 'probe-reply', isAnswered: answer.kind === 'reply' } });
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------------------- pinging
+
+  #pingWatched(nodeId: NodeId, sentAt: MonotonicMs): void {
+    const target = this.#deps.table.ref(nodeId);
+    if (target === null) return;
+    this.ping(target, (reply, now) => {
+      if (reply !== null) {
+        this.#detector.answered(nodeId);
+        return;
+      }
+      const probeRound = this.#detector.missed(nodeId, sentAt);
+      if (probeRound !== null) this.#probe(nodeId, target, probeRound);
+      this.#accuseSilent(now);
+    });
+  }
+
+  #probe(nodeId: NodeId, target: NodeRef, round: number): void {
+    const { exchange, table, times } = this.#deps;
+    const probers = this.#someOthers(times.fanOut, nodeId);
+    let waiting = probers.length;
+    if (waiting === 0) this.#detector.probed(nodeId, round, false);
+    for (const prober of probers) {
+      const ref = table.ref(prober);
+      if (ref === null) continue;
+      exchange.ask<'probe'>(ref, { kind: 'probe', target }, times.pingTimeoutMs * this.#health.timeoutFactor, (answer, now) => {
+        waiting -= 1;
+        if (answer.kind === 'reply' && answer.reply.isAnswered) this.#detector.probed(nodeId, round, true);
+        else if (waiting === 0) this.#detector.probed(nodeId, round, false);
+        this.#accuseSilent(now);
+      });
+    }
+  }
+
+  #accuseSilent(now: MonotonicMs): void {
+    if (!this.#health.mayAccuse(now)) return;
+    for (const nodeId of this.#detector.watched) {
+      if (this.#detector.verdict(nodeId) !== 'silent' || !this.#deps.table.accuse(nodeId, now)) continue;
+      this.#queue.push(nodeId);
+      this.#log('warn', 'a member does not answer', nodeId);
+    }
+  }
+
+  /** The members to ping: clockwise from here up to the third reachable one. */
+  #nextOnRing(): readonly LayoutMember[] {
+    const { keeper, self, times } = this.#deps;
+    const here = keeper.layout?.members.find((member) => member.nodeId === self.nodeId);
+    if (keeper.layout === null || here === undefined) return [];
+    const ring = [...keeper.layout.members].sort((a, b) => keyOf(a) - keyOf(b) || (a.nodeId < b.nodeId ? -1 : 1));
+    const at = ring.indexOf(here);
+    const watched: LayoutMember[] = [];
+    let reachable = 0;
+    for (const member of [...ring.slice(at + 1), ...ring.slice(0, at)]) {
+      if (reachable >= times.watchedMax || watched.length - reachable >= WATCHED_DOWN_MAX) break;
+      watched.push(member);
+      if (!this.#unreachable.has(member.nodeId)) reachable += 1;
+    }
+    return watched;
+  }
+
+  // -------------------------------------------------------------------------------------------------------- gossip
+
+  /** Takes in what another node says; returns the nodes of which it had something old to say. */
+  #hear(entries: readonly GossipEntry[], now: MonotonicMs): readonly NodeId[] {
+    const corrections: NodeId[] = [];
+    for (const entry of entries) {
+      if (entry.nodeId === this.#deps.self.nodeId) {
+        this.#hearOfSelf(entry);
+        continue;
+      }
+      const before = this.#deps.table.state(entry.nodeId);
+      const outcome = this.#deps.table.hear(entry, now);
+      if (outcome === 'correction') corrections.push(entry.nodeId);
+      if (outcome !== 'news') continue;
+      this.#queue.push(entry.nodeId);
+      const after = this.#deps.table.state(entry.nodeId);
+      if (after !== before) this.#log(after === 'alive' ? 'info' : 'warn', after === 'alive' ? 'a member is back' : 'a member is said not to be up', entry.nodeId);
+    }
+    return corrections.slice(0, GOSSIP_ENTRIES_MAX);
+  }
+
+  /** Refutes, unless it is true. */
+  #hearOfSelf(entry: GossipEntry): void {
+    if (this.#selfState !== 'alive' || entry.state === 'alive' || entry.incarnation < this.#incarnation) return;
+    this.#incarnation = entry.incarnation + 1;
+    this.#health.wasAccused();
+    this.#queue.push(this.#deps.self.nodeId);
+  }
+
+  #tell(nodeId: NodeId): void {
+    const target = this.#deps.table.ref(nodeId);
+    if (target !== null) this.ping(target, () => undefined);
+  }
+
+  #pingRequest(to: NodeId | null): PingRequest {
+    return { kind: 'ping', from: this.#deps.self, boot: this.#bootPosition(), health: this.#nodeHealth(), gossip: this.#gossipFor(to, []) };
+  }
+
+  /** This node itself, what is held against the receiver, what it has wrong, the news, and a turn of other troubles. */
+  #gossipFor(to: NodeId | null, corrections: readonly NodeId[]): readonly GossipEntry[] {
+    const { self, table } = this.#deps;
+    const chosen = new Set<NodeId>();
+    if (to !== null && table.state(to) !== 'alive') chosen.add(to);
+    for (const nodeId of corrections) chosen.add(nodeId);
+    for (const nodeId of this.#queue.take(GOSSIP_ENTRIES_MAX, table.others.length + 1)) chosen.add(nodeId);
+    const { troubled } = table;
+    for (let i = 0; i < Math.min(GOSSIP_ENTRIES_MAX, troubled.length); i++) {
+      const nodeId = troubled[(this.#troubledOffset + i) % troubled.length];
+      if (nodeId !== undefined) chosen.add(nodeId);
+    }
+    this.#troubledOffset += 1;
+    chosen.delete(self.nodeId);
+    const entries: GossipEntry[] = [{ ...self, incarnation: this.#incarnation, state: this.#selfState, accusers: [] }];
+    for (const nodeId of chosen) {
+      const entry = table.gossipEntry(nodeId);
+      if (entry !== null) entries.push(entry);
+    }
+    return entries;
+  }
+
+  /** Up to `count` random reachable members, without this node and `except`. */
+  #someOthers(count: number, except: NodeId | null): readonly NodeId[] {
+    const pool = this.#deps.table.others.filter((nodeId) => nodeId !== except && !this.#unreachable.has(nodeId));
+    const picked: NodeId[] = [];
+    while (picked.length < count && pool.length > 0) picked.push(...pool.splice(this.#deps.random.below(pool.length), 1));
+    return picked;
+  }
+
+  #refreshUnreachable(): void {
+    const { table } = this.#deps;
+    const now = table.others.filter((nodeId) => table.state(nodeId) !== 'alive' || this.#detector.verdict(nodeId) !== 'up');
+    if (now.length !== this.#unreachable.size || now.some((nodeId) => !this.#unreachable.has(nodeId))) this.#unreachable = new Set(now);
+  }
+
+  #remember(peer: NodeId, { boot, position }: BootPosition): void {
+    this.#deps.exchange.emit({ kind: 'remember', peer, boot, position });
+  }
+
+  #bootPosition(): BootPosition {
+    return { boot: this.#deps.boot, position: this.#position };
+  }
+
+  #nodeHealth(): NodeHealth {
+    return { awareness: this.#health.awareness, loopDelayMs: this.#loopDelayMs, diskUsed: this.#diskUsed };
+  }
+
+  #log(level: 'info' | 'warn', message: string, nodeId: NodeId): void {
+    const entry = this.#deps.table.gossipEntry(nodeId);
+    this.#deps.exchange.emit({ kind: 'log', level, message, fields: { member: entry?.name, nodeId, state: entry?.state, incarnation: entry?.incarnation } });
+  }
+}
+
+function keyOf(member: LayoutMember): number {
+  return member.tokens[0] ?? 0;
+}
+
+function refOf({ nodeId, name, advertise }: LayoutMember): NodeRef {
+  return { nodeId, name, advertise };
+}
