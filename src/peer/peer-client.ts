@@ -52,7 +52,7 @@ export class PeerClient implements PeerCaller {
       this.#sweepTimer?.cancel();
       this.#deadlines.stop();
       for (const peer of [...this.#peers.values()]) peer.close('the node is stopping');
-      if (this.#peers.size === 0) this.#stopping.resolve();
+      this.#resolveIfEmpty();
     }
     return this.#stopping.promise;
   }
@@ -80,17 +80,16 @@ export class PeerClient implements PeerCaller {
   #peerAt(advertise: string): RemotePeer {
     const known = this.#peers.get(advertise);
     if (known !== undefined) return known;
-    const peer = new RemotePeer(this.#deps, this.#options, advertise, () => { this.#emptied(); });
+    const peer = new RemotePeer(this.#deps, this.#options, advertise, () => { this.#resolveIfEmpty(); });
     this.#peers.set(advertise, peer);
     this.#sweepTimer ??= this.#deps.clock.after(this.#options.sweepIntervalMs, () => { this.#sweep(); });
     return peer;
   }
 
-  #emptied(): void {
-    const stopping = this.#stopping;
-    if (stopping === null) return;
+  #resolveIfEmpty(): void {
+    if (this.#stopping === null) return;
     for (const peer of this.#peers.values()) if (!peer.isEmpty) return;
-    stopping.resolve();
+    this.#stopping.resolve();
   }
 
   #sweep(): void {

@@ -1,0 +1,38 @@
+/** A meter and a log that remember, for tests. */
+import type { Log, LogFields } from '../../../src/ports/log.ts';
+import type { Labels, Meter, MetricOptions } from '../../../src/ports/meter.ts';
+
+export class RecordingMeter implements Meter {
+  readonly #values = new Map<string, number>();
+  readonly #refreshes: (() => void)[] = [];
+
+  counter = (options: MetricOptions) => ({ add: (amount: number, labels: Labels = {}) => { this.#add(options.name, labels, amount); } });
+  gauge = (options: MetricOptions) => ({ set: (value: number, labels: Labels = {}) => { this.#values.set(key(options.name, labels), value); } });
+  histogram = (options: MetricOptions) => ({ observe: (_value: number, labels: Labels = {}) => { this.#add(options.name, labels, 1); } });
+  onScrape = (refresh: () => void): void => { this.#refreshes.push(refresh); };
+
+  /** The value now, as a scrape would see it; for histograms the number of observations. */
+  value(name: string, labels: Labels = {}): number {
+    for (const refresh of this.#refreshes) refresh();
+    return this.#values.get(key(name, labels)) ?? 0;
+  }
+
+  #add(name: string, labels: Labels, amount: number): void {
+    const at = key(name, labels);
+    this.#values.set(at, (this.#values.get(at) ?? 0) + amount);
+  }
+}
+
+function key(name: string, labels: Labels): string {
+  return `${name} ${Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => `${k}=${v}`).join(' ')}`;
+}
+
+export class RecordingLog implements Log {
+  readonly lines: { readonly level: string; readonly message: string; readonly fields: LogFields }[] = [];
+
+  debug = (message: string, fields: LogFields = {}): void => { this.lines.push({ level: 'debug', message, fields }); };
+  info = (message: string, fields: LogFields = {}): void => { this.lines.push({ level: 'info', message, fields }); };
+  warn = (message: string, fields: LogFields = {}): void => { this.lines.push({ level: 'warn', message, fields }); };
+  error = (message: string, fields: LogFields = {}): void => { this.lines.push({ level: 'error', message, fields }); };
+  child = (): Log => this;
+}
