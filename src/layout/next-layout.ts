@@ -7,7 +7,8 @@
  *            something is pending, every moved arc has live majorities
  *   stable ------------------------------------------------------------> moving
  *      ^                                                                  |  |
- *      |   every moved arc: a majority of new has caught up               |  |
+ *      |   every moved arc: a majority of new has caught up;              |  |
+ *      |   every joiner has persisted the moving layout                   |  |
  *      +------------------------------------------- stable(new) ----------+  |
  *      +------------------------------------------- stable(old) -------------+
  *          after abortAfterMs: a joiner is down, or a moved arc has no live majority
@@ -123,7 +124,9 @@ function movingLayout(layout: Layout, changes: Changes, seen: Situation['seen'])
 
 function endedMove(layout: Layout, situation: Situation, options: NextLayoutOptions): Layout | null {
   const progress = moveProgress(layout, situation);
-  if (progress === 'complete' || (progress === 'enough' && situation.caughtForMs >= options.settleMs)) {
+  // A joiner that never showed the moving layout may be gone: its request arrived late. Better no member than a dead one.
+  const hasJoined = layout.members.every((member) => member.state !== 'joining' || (situation.seen.get(member.nodeId) ?? 0) >= layout.epoch);
+  if (hasJoined && (progress === 'complete' || (progress === 'enough' && situation.caughtForMs >= options.settleMs))) {
     const after = layout.members.filter((member) => member.state !== 'leaving');
     const voters = chooseVoters(layout, after.map((member) => member.nodeId), situation.live, situation.seen);
     if (voters !== null) return stableLayout(layout, after, voters, situation.seen);
