@@ -84,7 +84,7 @@ export class DhtNode implements NodeService {
     const events: NodeEvents = { onEnd: () => {}, onLayout: () => {}, onJoined: () => {}, onJoinFailed: () => {}, onLeft: () => {}, onReleased: () => {} };
     const source: { node: DhtNode | null } = { node: null };
     const counters = registerNodeMetrics(deps.meter, {
-      view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.totals() ?? null,
+      view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null,
     });
     const { address, parts } = await assembleNode(deps, options, counters, events);
     const node = new DhtNode(deps, options, address, parts, counters);
@@ -189,10 +189,6 @@ export class DhtNode implements NodeService {
       { caller, view, liveness: (nodeId) => this.#liveness(nodeId), hash: hash('sha256', name, 'hex'), position },
       { callTimeoutMs: this.#options.tuning.copyTimeoutMs }, name,
     );
-  }
-
-  totals(): ReturnType<ObjectStore['totals']> {
-    return this.#parts.store.totals();
   }
 
   readiness(): HealthView {
@@ -325,9 +321,9 @@ export class DhtNode implements NodeService {
     const member = view === null ? undefined : memberById(view.layout, store.nodeId);
     if (this.#isLeaving) {
       const left = this.#parts.release.progress();
-      return { state: 'leaving', detail: left === null ? `leaving: ${membership.stateInWords}` : `leaving: ${left.keysLeft} files (${left.bytesLeft} bytes) wait for receipts` };
+      return { state: 'leaving', detail: left === null ? `leaving: ${membership.state.detail}` : `leaving: ${left.keysLeft} files (${left.bytesLeft} bytes) wait for receipts` };
     }
-    if (view === null || member === undefined) return { state: view === null && this.#joinsNothing() ? 'starting' : 'joining', detail: membership.stateInWords };
+    if (view === null || member === undefined) return { state: view === null && this.#joinsNothing() ? 'starting' : 'joining', detail: membership.state.detail };
     if (driver.gate() !== null && !confirmation.isConfirmed) return { state: 'starting', detail: confirmation.waitsFor };
     return { state: 'serving', detail: `serving in epoch ${view.layout.epoch}` };
   }

@@ -77,12 +77,14 @@ export async function assembleNode(
   const server = new PeerServer({ clock, network, log, meters, local, handler }, tuning.peer);
 
   const membership = new Membership(
-    { random: random.fork('membership') },
+    {
+      random: random.fork('membership'), now: clock.monotonicNow(),
+      durable: { layout: store.layout(), slot: store.slot(), caught: store.caught(), promisedFounder: store.promisedFounder() },
+    },
     {
       self: { nodeId: store.nodeId, name, advertise }, boot: store.incarnation, zone: options.zone, weight: options.weight,
       ring: options.ring, times: { ...MEMBERSHIP_TIMES, tickMs: tuning.tickMs },
     },
-    { layout: store.layout(), slot: store.slot(), caught: store.caught(), promisedFounder: store.promisedFounder() },
   );
   const driver = new MembershipDriver({
     clock, log, caller, state: store, membership, position,
