@@ -35,8 +35,12 @@ export class NodeHttpClient implements HttpClient {
           let byteCount = 0;
           response.on('data', (chunk: Buffer) => {
             byteCount += chunk.length;
-            if (byteCount > this.#bytesMax) request.destroy(new Error(`the answer is longer than ${this.#bytesMax} bytes`));
-            else chunks.push(chunk);
+            if (byteCount <= this.#bytesMax) {
+              chunks.push(chunk);
+              return;
+            }
+            fail(new Error(`the answer is longer than ${this.#bytesMax} bytes`));
+            request.destroy();
           });
           response.on('error', fail);
           response.on('end', () => {
