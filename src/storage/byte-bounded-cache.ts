@@ -1,33 +1,41 @@
 /**
- * Values by log position, the least recently used ones dropped when they take more than so many bytes together. The log
- * never changes below its end, so an entry can't be stale.
+ * Values by log position, bounded by the bytes they take together. The log never changes below its end, so an entry can't be
+ * stale.
+ *
+ * Two generations of half the bytes each: what is used moves to the young one; when that is full it becomes the old one and
+ * the old one is dropped. About as good as least-recently-used, without an order to maintain at each read.
  */
 export class ByteBoundedCache<V> {
-  readonly #bytesMax: number;
-  readonly #entries = new Map<number, { readonly value: V; readonly bytes: number }>();
-  #bytes = 0;
+  readonly #generationBytesMax: number;
+  #young = new Map<number, V>();
+  #old: ReadonlyMap<number, V> = new Map();
+  #youngBytes = 0;
+  readonly #bytesOf: (value: V) => number;
 
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+  /** `bytesOf`: what a value takes, about. */
+  constructor(bytesMax: number, bytesOf: (value: V) => number) {
+    this.#generationBytesMax = bytesMax / 2;
+    this.#bytesOf = bytesOf;
   }
 
   get(position: number): V | null {
-    const entry = this.#entries.get(position);
-    if (entry === undefined) return null;
-    this.#entries.delete(position);
-    this.#entries.set(position, entry);
-    return entry.value;
+    const young = this.#young.get(position);
+    if (young !== undefined) return young;
+    const old = this.#old.get(position);
+    if (old === undefined) return null;
+    this.put(position, old);
+    return old;
   }
 
-  /** `bytes`: what the value takes, about. */
-  put(position: number, value: V, bytes: number): void {
-    if (bytes > this.#bytesMax || this.#entries.has(position)) return;
-    this.#entries.set(position, { value, bytes });
-    this.#bytes += bytes;
-    for (const [oldest, entry] of this.#entries) {
-      if (this.#bytes <= this.#bytesMax) return;
-      this.#entries.delete(oldest);
-      this.#bytes -= entry.bytes;
+  put(position: number, value: V): void {
+    const bytes = this.#bytesOf(value);
+    if (bytes > this.#generationBytesMax || this.#young.has(position)) return;
+    if (this.#youngBytes + bytes > this.#generationBytesMax) {
+      this.#old = this.#young;
+      this.#young = new Map();
+      this.#youngBytes = 0;
     }
+    this.#young.set(position, value);
+    this.#youngBytes += bytes;
   }
 }

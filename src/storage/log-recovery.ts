@@ -63,7 +63,7 @@ export async function recoverLog(disk: Disk, options: LogRecoveryOptions, apply:
 async function readSegments(disk: Disk, options: LogRecoveryOptions, apply: ApplyRecord, segments: Segment[]): Promise<LogRecoveryOutcome> {
   const { directory, salt, keyBits } = options;
   const numbers = (await disk.list(directory)).map(parseSegmentName).filter((number) => number !== null).sort((a, b) => a - b);
-  let end: LogEnd = { position: 0, sequence: 1 };
+  let end: LogEnd = { position: 0, sequence: 1, fileBytes: 0 };
   let cutBytes: number | null = null;
   for (const [index, number] of numbers.entries()) {
     const path = `${directory}/${segmentName(number)}`;
@@ -86,16 +86,16 @@ async function readSegments(disk: Disk, options: LogRecoveryOptions, apply: Appl
     }
     const read = await readBatches(source, header.number, end, salt, apply);
     if (read.kind === 'not-understood') return damaged(read.offset, read.detail);
-    end = read.end;
-    const tail = await findTail(source, read.offset, salt, end.position);
+    const tail = await findTail(source, read.offset, salt, read.end.position);
     if (tail === 'rotten') return damaged(read.offset, 'acknowledged data before a later batch is unreadable');
     cutBytes = tail === 'torn' ? read.offset : null;
+    end = { ...read.end, fileBytes: cutBytes ?? source.size };
   }
   return { kind: 'recovered', segments, end, cutBytes, unborn: null };
 }
 
 type BatchesRead =
-  | { readonly kind: 'read'; readonly offset: number; readonly end: LogEnd }
+  | { readonly kind: 'read'; readonly offset: number; readonly end: Omit<LogEnd, 'fileBytes'> }
   | { readonly kind: 'not-understood'; readonly offset: number; readonly detail: string };
 
 /** Applies valid batches one after the other, up to the first that isn't. */

@@ -49,6 +49,8 @@ export interface Segment {
 export interface LogEnd {
   readonly position: number;
   readonly sequence: number;
+  /** Length of the last segment's file, of which the end may be zeros. */
+  readonly fileBytes: number;
 }
 
 export interface Appended {
@@ -73,6 +75,11 @@ interface Batch {
 const WRITER_BYTES = 64 * 1024;
 /** A buffer that one huge batch has blown up beyond this isn't kept. */
 const WRITER_KEPT_BYTES_MAX = 16 * 1024 * 1024;
+/** Part of a segment that is zeroed ahead at a time: 1 MiB of 64. */
+const ZEROED_PART = 64;
+/** Part of the zeroed bytes up to which a batch is small. */
+const SMALL_BATCH_PART = 8;
+const NOTHING = Buffer.alloc(0);
 const EMPTY_BATCH_HEADER = Buffer.alloc(BATCH_HEADER_BYTES);
 
 export class Log {
@@ -81,12 +88,14 @@ export class Log {
   readonly #segments: Segment[];
   #sequence: number;
   #durablePosition: number;
+  #fileBytes: number;
   #filling: Batch;
   /** The batch under way. */
   #writing: Batch | null = null;
   /** The buffer of the last batch, to be used again. */
   #spare: BinaryWriter = new BinaryWriter(WRITER_BYTES);
   #flushing: Promise<void> | null = null;
+  readonly #zeros: Buffer;
   #failure: Error | null = null;
 
   constructor(deps: LogDeps, options: LogOptions, segments: readonly Segment[], end: LogEnd) {
@@ -95,6 +104,8 @@ export class Log {
     this.#segments = [...segments];
     this.#sequence = end.sequence;
     this.#durablePosition = end.position;
+    this.#fileBytes = end.fileBytes;
+    this.#zeros = Buffer.alloc(Math.floor(options.segmentBytes / ZEROED_PART));
     this.#filling = newBatch(new BinaryWriter(WRITER_BYTES), end.position);
   }
 
@@ -213,9 +224,23 @@ export class Log {
       segment: segment.number, count: batch.count, sequence: this.#sequence, position: batch.position,
       durablePosition: this.#durablePosition, payloadBytes: batch.writer.length - BATCH_HEADER_BYTES,
     }, this.#options.salt);
-    await segment.file.write(SEGMENT_HEADER_BYTES + batch.position - segment.position, [batch.writer.finish()]);
+    const offset = SEGMENT_HEADER_BYTES + batch.position - segment.position;
+    await segment.file.write(offset, [batch.writer.finish(), this.#zerosAhead(offset + batch.writer.length, batch.writer.length)]);
     await segment.file.sync();
     this.#sequence++;
+  }
+
+  /**
+   * A small batch that passes the end of the file takes zeros for the next ones along: they overwrite, so that their syncs
+   * have no new length to put into the file system's journal, which takes as long again. Large batches are spared: they
+   * share that cost among many changes already, and writing everything twice would cost them more.
+   */
+  #zerosAhead(end: number, batchBytes: number): Buffer {
+    if (end <= this.#fileBytes) return NOTHING;
+    const isSmall = batchBytes * SMALL_BATCH_PART <= this.#zeros.length;
+    const zeroBytes = isSmall ? Math.max(0, Math.min(this.#zeros.length, this.#options.segmentBytes - end)) : 0;
+    this.#fileBytes = end + zeroBytes;
+    return this.#zeros.subarray(0, zeroBytes);
   }
 
   /** A segment's header and name are durable before its first batch is written. */
@@ -227,6 +252,7 @@ export class Log {
     await this.#deps.disk.syncDirectory(directory);
     const segment = { number, position, file };
     this.#segments.push(segment);
+    this.#fileBytes = SEGMENT_HEADER_BYTES;
     return segment;
   }
 

@@ -71,8 +71,10 @@ export type OpenOutcome =
   | { readonly kind: 'in-use' }
   | { readonly kind: 'damaged'; readonly file: string; readonly offset: number; readonly detail: string };
 
-/** About what a decoded record takes beyond its encoded bytes. */
-const DECODED_OVERHEAD_BYTES = 600;
+/** About what a decoded record, an operation in it and a buffer take in memory. */
+const DECODED_BYTES = 1000;
+const OP_BYTES = 250;
+const BUFFER_BYTES = 200;
 /** A ballot's epoch takes 4 bytes in the index. */
 const EPOCH_MAX = 2 ** 32 - 1;
 
@@ -102,8 +104,8 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     this.#options = options;
     this.#identity = identity;
     this.#staged = new StagedBodies({ countMax: options.stagedBodiesMax, timeToLiveMs: STAGING_TTL_MS });
-    this.#records = new ByteBoundedCache(options.recordCacheBytes);
-    this.#bodies = new ByteBoundedCache(options.bodyCacheBytes);
+    this.#records = new ByteBoundedCache(options.recordCacheBytes, ({ name, record }) => DECODED_BYTES + 2 * name.length + OP_BYTES * record.ops.length);
+    this.#bodies = new ByteBoundedCache(options.bodyCacheBytes, (body) => BUFFER_BYTES + body.length);
   }
 
   /** Rejects only with errors of the disk itself. */
@@ -164,6 +166,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   async #begin(recovered: LogRecoveryOutcome & { kind: 'recovered' }, directory: string, salt: Buffer): Promise<void> {
     const { disk } = this.#deps;
     const { segments, end, cutBytes, unborn } = recovered;
+    const { segmentBytes, keyBits } = this.#options;
     if (unborn !== null) {
       await disk.remove(unborn);
       await disk.syncDirectory(directory);
@@ -181,7 +184,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
         onSeal: () => { this.#appendPeers(); },
         onFailure: (error) => { this.#deps.onFailure(error); },
       },
-      { directory, nodeId: this.#identity.nodeId, keyBits: this.#options.keyBits, salt, segmentBytes: this.#options.segmentBytes },
+      { directory, nodeId: this.#identity.nodeId, keyBits, salt, segmentBytes },
       segments,
       end,
     );
@@ -215,7 +218,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
       this.#reportDamage(`the record at log position ${position} fails its checksum`);
       throw new DhtError('DHT_ERR_DATA_DAMAGED', `the record at log position ${position} fails its checksum`);
     }
-    this.#records.put(position, loaded, bytes + DECODED_OVERHEAD_BYTES);
+    this.#records.put(position, loaded);
     return loaded;
   }
 
@@ -244,7 +247,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
         this.#reportDamage(`the body at log position ${at} fails its checksum`);
         return null;
       }
-      this.#bodies.put(at, body, size);
+      this.#bodies.put(at, body);
     }
     return { bytes: body.subarray(offset, offset + length), size };
   }
@@ -374,10 +377,8 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
       return Promise.reject(error as Error);
     }
     this.#apply(record, at, body?.length ?? 0);
-    if (record.kind === 'accept') {
-      this.#records.put(at.recordAt, { name: record.name, record: record.record }, at.recordBytes + DECODED_OVERHEAD_BYTES);
-    }
-    if (body !== null) this.#bodies.put(at.bodyAt, compact(body), body.length);
+    if (record.kind === 'accept') this.#records.put(at.recordAt, { name: record.name, record: record.record });
+    if (body !== null) this.#bodies.put(at.bodyAt, compact(body));
     const done = log.commit();
     return this.#options.resolveBeforeSync ? Promise.resolve() : done;
   }

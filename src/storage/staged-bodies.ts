@@ -35,8 +35,14 @@ export class StagedBodies {
   add(bodyId: BodyId, location: BodyLocation, now: MonotonicMs): void {
     this.#bodies.delete(bodyId);
     this.#bodies.set(bodyId, { at: location.at, size: location.size, since: now });
+    if (this.#bodies.size > this.#options.countMax) this.#dropSome(now);
+  }
+
+  /** What has expired, and a sixteenth of the rest, oldest first: walking a Map from its front is cheap only now and then. */
+  #dropSome(now: MonotonicMs): void {
+    const sizeWanted = Math.floor((this.#options.countMax * 15) / 16);
     for (const [oldest, { since }] of this.#bodies) {
-      if (this.#bodies.size <= this.#options.countMax && elapsedMs(since, now) < this.#options.timeToLiveMs) return;
+      if (this.#bodies.size <= sizeWanted && elapsedMs(since, now) < this.#options.timeToLiveMs) return;
       this.#bodies.delete(oldest);
     }
   }

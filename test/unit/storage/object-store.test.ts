@@ -6,7 +6,7 @@ import { STAGING_TTL_MS } from '../../../src/domain/limits.ts';
 import type { Position } from '../../../src/domain/ring-position.ts';
 import type { ObjectStore } from '../../../src/storage/object-store.ts';
 import { arc, ballot, bodyId, DIRECTORY, keyAt, liveRecord, node, opened, openStore, tombstone } from './store-fixture.ts';
-import { testClock, testSimDisk } from './test-disk.ts';
+import { testClock, testRandom, testSimDisk } from './test-disk.ts';
 
 const key = keyAt(0x123456789abc, 7);
 const body = Buffer.from('the body of an object');
@@ -283,8 +283,7 @@ describe('opening', () => {
     const store = await opened(disk.boot());
     await store.close();
     disk.wipe();
-    const random = { ...(await import('./test-disk.ts')).testRandom('other') };
-    expect((await opened(disk.boot(), {}, { random })).nodeId).not.toBe(store.nodeId);
+    expect((await opened(disk.boot(), {}, { random: testRandom('other') })).nodeId).not.toBe(store.nodeId);
   });
 
   test('never starts empty when the identity is gone but the log is not', async () => {
