@@ -114,10 +114,13 @@ class World {
     if (!this.#runUntil(STORM_MS + CALM_MS, () => this.#isConverged())) throw new Violation(`stuck: ${this.#states()}`);
     let readCount = 0;
     const reader = this.#machines.find((machine) => machine.node !== null)?.node;
-    this.#clients.forEach((client, at) => reader?.read(at, (item) => {
-      this.#checkRead(client, item, at, client.low);
-      readCount++;
-    }));
+    this.#clients.forEach((client, at) => {
+      const { low } = client;
+      reader?.read(at, (item) => {
+        this.#checkRead(client, item, at, low);
+        readCount++;
+      });
+    });
     if (!this.#runUntil(this.#now + 5_000, () => readCount === KERNEL_POSITIONS.length)) throw new Violation('unreadable after the storm');
   }
 
