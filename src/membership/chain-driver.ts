@@ -70,7 +70,7 @@ export class ChainDriver {
       const step = acceptorStep({ self: this.#deps.self, layout: keeper.layout, slot: keeper.slot }, chain);
       switch (step.kind) {
         case 'adopt':
-          if (keeper.offer(step.layout, from, at) && keeper.isChanging) this.serve(id, from, request, at);
+          if (keeper.offer(step.layout, from) && keeper.isChanging) this.serve(id, from, request, at);
           else this.#refuse(id, 'DHT_ERR_NOT_READY', 'no member of that ring');
           return;
         case 'vote':
@@ -126,11 +126,11 @@ export class ChainDriver {
         case 'decided':
           this.#round = null;
           this.#announce(round.proposer.layout, effect.layout);
-          this.#deps.keeper.offer(effect.layout, this.#deps.self, now);
+          this.#deps.keeper.offer(effect.layout, this.#deps.self);
           break;
         case 'superseded':
           this.#round = null;
-          this.#deps.keeper.offer(effect.layout, null, now);
+          this.#deps.keeper.offer(effect.layout, null);
           break;
         case 'refused':
           this.#roundNumber = Math.max(this.#roundNumber, Math.floor(effect.promised.hlc / BOOT_RANGE));
@@ -179,8 +179,8 @@ export class ChainDriver {
     const { exchange, keeper, self, times } = this.#deps;
     for (const member of unionOfMembers(present, decided)) {
       if (member.nodeId === self) continue;
-      exchange.ask<'layout-announce'>(member, { kind: 'layout-announce', layout: decided }, times.askTimeoutMs, (answer, now) => {
-        if (answer.kind === 'reply' && answer.reply.layout !== null) keeper.offer(answer.reply.layout, answer.from, now);
+      exchange.ask<'layout-announce'>(member, { kind: 'layout-announce', layout: decided }, times.askTimeoutMs, (answer) => {
+        if (answer.kind === 'reply' && answer.reply.layout !== null) keeper.offer(answer.reply.layout, answer.from);
       });
     }
   }

@@ -10,13 +10,20 @@ import type { MonotonicMs } from '../domain/instant.ts';
 import type { PeerTarget } from '../domain/peer-identity.ts';
 import type { PeerReply, ReplyByRequest } from '../protocol/message.ts';
 import type { MembershipEffect } from './membership-effect.ts';
-import type { MembershipKind, MembershipRequest } from './membership-event.ts';
+import type { CallFailureKind, MembershipKind, MembershipRequest } from './membership-event.ts';
 
 export type Answer<K extends MembershipKind> =
   | { readonly kind: 'reply'; readonly from: NodeId; readonly reply: ReplyByRequest[K] }
-  | { readonly kind: 'none'; readonly detail: string };
+  | NoAnswer;
 
-type RawAnswer = { readonly kind: 'reply'; readonly from: NodeId; readonly reply: PeerReply } | { readonly kind: 'none'; readonly detail: string };
+export interface NoAnswer {
+  readonly kind: 'none';
+  /** fault: it answered that it can't. */
+  readonly failure: CallFailureKind | 'fault';
+  readonly detail: string;
+}
+
+type RawAnswer = { readonly kind: 'reply'; readonly from: NodeId; readonly reply: PeerReply } | NoAnswer;
 type Settle = (answer: RawAnswer, now: MonotonicMs) => void;
 
 interface Write {
@@ -73,7 +80,7 @@ export class Exchange {
       else if (expected.includes(answer.reply.kind)) {
         then({ kind: 'reply', from: answer.from, reply: answer.reply as ReplyByRequest[K] }, now);
       } else {
-        then({ kind: 'none', detail: answer.reply.kind === 'fault' ? answer.reply.detail : `answered with ${answer.reply.kind}` }, now);
+        then({ kind: 'none', failure: 'fault', detail: answer.reply.kind === 'fault' ? answer.reply.detail : `answered with ${answer.reply.kind}` }, now);
       }
     });
     this.emit({ kind: 'send', tag, target, request: wanted, timeoutMs });
@@ -104,8 +111,8 @@ export class Exchange {
     this.#settle(tag, { kind: 'reply', from, reply }, now);
   }
 
-  failed(tag: number, detail: string, now: MonotonicMs): void {
-    this.#settle(tag, { kind: 'none', detail }, now);
+  failed(tag: number, failure: CallFailureKind, detail: string, now: MonotonicMs): void {
+    this.#settle(tag, { kind: 'none', failure, detail }, now);
   }
 
   persisted(tag: number, now: MonotonicMs): void {

@@ -161,7 +161,8 @@ export class Join {
       exchange.ask<'who-are-you'>({ advertise, nodeId: null }, { kind: 'who-are-you', from: options.self }, options.times.askTimeoutMs, (answer, at) => {
         this.#asked -= 1;
         if (this.#order !== order) return;
-        if (answer.kind === 'reply') this.#heard(advertise, answer.reply, at);
+        if (answer.kind === 'reply') this.#heard(advertise, answer.reply);
+        else if (answer.failure === 'wrong-node') this.#heardForeign(advertise);
         if (this.#asked === 0) this.#roundEnded(at);
       });
     }
@@ -177,7 +178,7 @@ export class Join {
 
   #takeFounding(founding: Layout, now: MonotonicMs): void {
     const { exchange, keeper, options } = this.#deps;
-    keeper.offer(founding, options.self.nodeId, now);
+    keeper.offer(founding, options.self.nodeId);
     keeper.whenSettled(() => {
       for (const { nodeId, advertise } of founding.members) {
         if (nodeId === options.self.nodeId) continue;
@@ -186,7 +187,7 @@ export class Join {
     }, now);
   }
 
-  #heard(address: string, reply: WhoAreYouReply, now: MonotonicMs): void {
+  #heard(address: string, reply: WhoAreYouReply): void {
     const { bootstrap, keeper } = this.#deps;
     if (reply.state === 'empty' || reply.clusterId === null) {
       if (keeper.layout === null) bootstrap.heardEmpty(address, reply);
@@ -194,14 +195,14 @@ export class Join {
     }
     this.#isRingKnown = true;
     if (this.#contact !== null || keeper.isChanging) return;
-    if (keeper.layout !== null && this.#isSettledByRing(keeper.layout, reply, now)) return;
+    if (keeper.layout !== null && this.#isSettledByRing(keeper.layout, reply)) return;
     const seed: PeerTarget = { advertise: address, nodeId: reply.from.nodeId };
     const giver = bootstrap.mayFollow(reply.clusterId, null) ? null : bootstrap.founder;
     this.#findSuccessor(seed, giver);
   }
 
   /** For a node that has a layout: whether the seed's ring already answers the order. */
-  #isSettledByRing(layout: Layout, reply: WhoAreYouReply, now: MonotonicMs): boolean {
+  #isSettledByRing(layout: Layout, reply: WhoAreYouReply): boolean {
     const { exchange, keeper } = this.#deps;
     if (reply.clusterId === layout.clusterId) {
       if (!keeper.isMember) return false;
@@ -209,15 +210,19 @@ export class Join {
       exchange.emit({ kind: 'joined' });
       return true;
     }
-    if (this.#order?.whenMember === 'stay') return true;
-    const mayAbandon = this.#order?.whenMember === 'abandon' && layout.members.length === 1 && layout.phase === 'stable' && keeper.slot.accepted === null;
-    if (!mayAbandon || !keeper.isMember) this.#fail('DHT_ERR_CONFLICT', `this node is in a ring already, ${reply.from.name} in another`);
-    else {
-      keeper.whenSettled(() => {
-        keeper.abandon(layout, () => { this.#fail('DHT_ERR_CONFLICT', `this node's own ring holds objects, ${reply.from.name} is in another ring`); });
-      }, now);
-    }
+    this.#heardForeign(reply.from.name);
     return true;
+  }
+
+  /** At that address lives a node of another ring: for it this node gives up its own, if that may be. */
+  #heardForeign(address: string): void {
+    const { keeper } = this.#deps;
+    const { layout } = keeper;
+    this.#isRingKnown = true;
+    if (layout === null || keeper.isChanging || this.#order === null || this.#order.whenMember === 'stay') return;
+    const isAlone = keeper.isMember && layout.members.length === 1 && layout.phase === 'stable' && keeper.slot.accepted === null;
+    if (this.#order.whenMember === 'compare' || !isAlone) this.#fail('DHT_ERR_CONFLICT', `this node is in a ring already, ${address} in another`);
+    else keeper.abandon(layout, () => { this.#fail('DHT_ERR_CONFLICT', `this node's own ring holds objects, ${address} is in another ring`); });
   }
 
   #findSuccessor(seed: PeerTarget, giver: PeerTarget | null): void {
@@ -262,8 +267,8 @@ export class Join {
 
   #fetch(giver: PeerTarget): void {
     const { exchange, keeper, options } = this.#deps;
-    exchange.ask<'layout-fetch'>(giver, { kind: 'layout-fetch' }, options.times.askTimeoutMs, (answer, now) => {
-      if (answer.kind === 'reply' && answer.reply.layout !== null) keeper.offer(answer.reply.layout, answer.from, now);
+    exchange.ask<'layout-fetch'>(giver, { kind: 'layout-fetch' }, options.times.askTimeoutMs, (answer) => {
+      if (answer.kind === 'reply' && answer.reply.layout !== null) keeper.offer(answer.reply.layout, answer.from);
     });
   }
 

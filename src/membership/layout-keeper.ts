@@ -66,7 +66,7 @@ export class LayoutKeeper {
   }
 
   /** Takes over a layout that someone showed, if it is newer. False: it is not to be taken from this sender. */
-  offer(layout: Layout, from: NodeId | null, now: MonotonicMs): boolean {
+  offer(layout: Layout, from: NodeId | null): boolean {
     if (this.#layout === null && this.#changingTo === null && !this.#deps.mayTakeFirst(layout, from)) return false;
     if (this.#changingTo === null) {
       if (isNewer(layout, this.#layout)) this.#adopt(layout);

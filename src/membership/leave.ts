@@ -114,8 +114,8 @@ export class Leave {
 
   #fetch(target: LayoutMember): void {
     const { exchange, keeper, times } = this.#deps;
-    exchange.ask<'layout-fetch'>(target, { kind: 'layout-fetch' }, times.askTimeoutMs, (answer, now) => {
-      if (answer.kind === 'reply' && answer.reply.layout !== null) keeper.offer(answer.reply.layout, answer.from, now);
+    exchange.ask<'layout-fetch'>(target, { kind: 'layout-fetch' }, times.askTimeoutMs, (answer) => {
+      if (answer.kind === 'reply' && answer.reply.layout !== null) keeper.offer(answer.reply.layout, answer.from);
     });
   }
 
@@ -132,8 +132,8 @@ export class Leave {
     for (const voter of layout.voters) {
       const target = memberById(layout, voter);
       if (target === undefined || this.#hasReported(layout, voter)) continue;
-      exchange.ask<'layout-announce'>(target, { kind: 'layout-announce', layout }, times.askTimeoutMs, (answer, now) => {
-        if (answer.kind === 'reply' && answer.reply.layout !== null) keeper.offer(answer.reply.layout, answer.from, now);
+      exchange.ask<'layout-announce'>(target, { kind: 'layout-announce', layout }, times.askTimeoutMs, (answer) => {
+        if (answer.kind === 'reply' && answer.reply.layout !== null) keeper.offer(answer.reply.layout, answer.from);
       });
     }
   }

@@ -17,6 +17,9 @@ export const MEMBERSHIP_KINDS = [
 export type MembershipKind = (typeof MEMBERSHIP_KINDS)[number];
 export type MembershipRequest = Extract<PeerRequest, { kind: MembershipKind }>;
 
+/** not-sent: it never left. no-answer: it may have arrived. wrong-node: another node, or a node of another ring, lives there. */
+export type CallFailureKind = 'not-sent' | 'no-answer' | 'wrong-node';
+
 export type MembershipEvent =
   /** Every `tickMs`. `position`: the fsynced log position, told to peers in pings (rule R16). */
   | { readonly kind: 'tick'; readonly position: number }
@@ -24,7 +27,7 @@ export type MembershipEvent =
   | { readonly kind: 'request'; readonly id: number; readonly from: PeerIdentity; readonly request: MembershipRequest }
   /** What came of the `send` effect with this tag: exactly one of these two, within its time-out. */
   | { readonly kind: 'reply'; readonly tag: number; readonly from: NodeId; readonly reply: PeerReply }
-  | { readonly kind: 'no-reply'; readonly tag: number; readonly detail: string }
+  | { readonly kind: 'no-reply'; readonly tag: number; readonly failure: CallFailureKind; readonly detail: string }
   /** The write that an effect with this tag asked for is durable. A write that fails ends the process. */
   | { readonly kind: 'persisted'; readonly tag: number }
   /** The ring of one was not given up, because something is stored in it. */

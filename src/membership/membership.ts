@@ -107,6 +107,7 @@ export class Membership {
       table.follow(durable.layout, now);
       watch.layoutChanged();
     }
+    this.#refreshView();
   }
 
   /** Takes in one event; `now` never goes back. The effects are to be carried out in order. */
@@ -163,11 +164,11 @@ export class Membership {
       case 'tick': return this.#tick(event.position, now);
       case 'request': return this.#serve(event.id, event.from, event.request, now);
       case 'reply': return this.#exchange.replied(event.tag, event.from, event.reply, now);
-      case 'no-reply': return this.#exchange.failed(event.tag, event.detail, now);
+      case 'no-reply': return this.#exchange.failed(event.tag, event.failure, event.detail, now);
       case 'persisted': return this.#exchange.persisted(event.tag, now);
       case 'abandon-refused': return this.#exchange.refused(event.tag, now);
       case 'peer-seen': return this.#peerSeen(event, now);
-      case 'layout-seen': return void this.#keeper.offer(event.layout, null, now);
+      case 'layout-seen': return void this.#keeper.offer(event.layout, null);
       case 'caught': return this.#steward.caughtHere(event.epoch, event.arcEnds, now);
       case 'health': return this.#watch.healthSample(event.loopDelayMs, event.diskUsed, now);
       case 'join':
@@ -228,7 +229,7 @@ export class Membership {
 
   /** Answers when the layout is durable, and shows its own only where that is newer. */
   #serveAnnounce(id: number, from: NodeId, shown: Layout, now: MonotonicMs): void {
-    this.#keeper.offer(shown, from, now);
+    this.#keeper.offer(shown, from);
     const isKept = this.#keeper.whenSettled(() => {
       const { layout } = this.#keeper;
       this.#reply(id, { kind: 'layout-reply', layout: layout !== null && isNewer(layout, shown) ? layout : null });
@@ -257,9 +258,9 @@ export class Membership {
   #fetchFrom(target: NodeRef): void {
     if (this.#isFetching || this.#keeper.layout === null) return;
     this.#isFetching = true;
-    this.#exchange.ask<'layout-fetch'>(target, { kind: 'layout-fetch' }, this.#options.times.askTimeoutMs, (answer, now) => {
+    this.#exchange.ask<'layout-fetch'>(target, { kind: 'layout-fetch' }, this.#options.times.askTimeoutMs, (answer) => {
       this.#isFetching = false;
-      if (answer.kind === 'reply' && answer.reply.layout !== null) this.#keeper.offer(answer.reply.layout, answer.from, now);
+      if (answer.kind === 'reply' && answer.reply.layout !== null) this.#keeper.offer(answer.reply.layout, answer.from);
     });
   }
 

@@ -203,7 +203,7 @@ export class MembershipDriver implements ViewSource {
   async #send({ tag, target, request, timeoutMs }: Extract<MembershipEffect, { kind: 'send' }>): Promise<void> {
     const outcome = await this.#deps.caller.call<RequestKind>(target, request, timeoutMs);
     if (outcome.kind === 'reply') this.dispatch({ kind: 'reply', tag, from: outcome.from, reply: outcome.reply });
-    else this.dispatch({ kind: 'no-reply', tag, detail: outcome.detail });
+    else this.dispatch({ kind: 'no-reply', tag, failure: outcome.kind, detail: outcome.detail });
   }
 
   #persist(tag: number, write: Promise<void>, isAdoption: boolean): void {
