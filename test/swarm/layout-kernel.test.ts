@@ -1,7 +1,7 @@
 /** Many seeds of the layout kernel, clean; then each rule dropped in turn, which has to show. */
 import { describe, expect, test } from '@jest/globals';
 import { runLayoutKernel, type LayoutKernelCounts } from '../../src/sim/kernels/layout-kernel.ts';
-import { ALL_LAYOUT_RULES, type LayoutKernelRules } from '../../src/sim/kernels/layout-kernel-node.ts';
+import { ALL_LAYOUT_RULES, type LayoutKernelRules } from '../../src/sim/kernels/layout-kernel-rules.ts';
 
 const CLEAN_SEEDS = 500;
 const MUST_FAIL_SEEDS = 5_000;

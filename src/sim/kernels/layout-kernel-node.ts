@@ -9,92 +9,23 @@
  */
 import { compareBallots } from '../../domain/ballot.ts';
 import type { Epoch, NodeId } from '../../domain/ids.ts';
-import type { Layout, LayoutArc } from '../../domain/layout.ts';
+import type { Layout } from '../../domain/layout.ts';
 import { isInArc, type Position } from '../../domain/ring-position.ts';
 import { adoption } from '../../layout/adoption.ts';
-import { acceptorStep, EMPTY_SLOT, type ChainReply, type ChainRequest, type LayoutSlot } from '../../layout/chain-acceptor.ts';
+import { acceptorStep, EMPTY_SLOT, type ChainReply, type ChainRequest } from '../../layout/chain-acceptor.ts';
 import { chainBallot, proposerStep, startProposal, type ProposerEffect, type ProposerState, type ProposerStep } from '../../layout/chain-proposer.ts';
 import type { Joiner } from '../../layout/founding-layout.ts';
 import { isMajority, moveProgress, nextLayout } from '../../layout/next-layout.ts';
 import type { Random } from '../../ports/random.ts';
 import { allReplicaSets, memberById, replicaSets, type ReplicaSets } from '../../ring/placement.ts';
-
-/** Each true is a rule in force. */
-export interface LayoutKernelRules {
-  /** A.4 (1): the carried layout is adopted before the slot is read. */
-  readonly adoptBeforeSlot: boolean;
-  /** A.4 (2): an accepted value isn't taken for decided. */
-  readonly acceptedIsNotDecided: boolean;
-  /** A.4 (2): a proposer takes over the highest reported value. */
-  readonly adoptHighest: boolean;
-  /** A.4 (5): `caught` is reset at each adoption. */
-  readonly caughtReset: boolean;
-  /** A.4 (7): replicas refuse messages of another epoch. */
-  readonly epochFence: boolean;
-  /** A.4 (7): majorities of old and of new; or of one of them. */
-  readonly quorum: 'both' | 'old' | 'new';
-  /** A.4 (8): retained members catch up too. */
-  readonly retainedCatchUp: boolean;
-  /** A.4 (10): counted from the moving epoch; or from the stable one, or ignored. */
-  readonly since: 'moving' | 'stable' | 'ignored';
-  /** A.4 (10): the discard is durable with the layout, not after it. */
-  readonly discardWithLayout: boolean;
-}
-
-export const ALL_LAYOUT_RULES: LayoutKernelRules = {
-  adoptBeforeSlot: true, acceptedIsNotDecided: true, adoptHighest: true, caughtReset: true, epochFence: true, quorum: 'both',
-  retainedCatchUp: true, since: 'moving', discardWithLayout: true,
-};
-
-export interface Item {
-  readonly version: number;
-  readonly isTombstone: boolean;
-}
-
-/** What survives a crash. `items` and `floors` by index of `KERNEL_POSITIONS`. */
-export interface KernelNodeDisk {
-  readonly nodeId: NodeId;
-  readonly name: string;
-  layout: Layout | null;
-  slot: LayoutSlot;
-  caught: Set<Position>;
-  readonly items: (Item | null)[];
-  readonly floors: number[];
-}
-
-export const KERNEL_KEY_BITS = 8;
-export const KERNEL_POSITIONS: readonly Position[] = [20, 75, 140, 210] as Position[];
+import { KERNEL_POSITIONS, type Item, type KernelNet, type KernelNodeDisk, type KernelReply, type KernelRequest } from './layout-kernel-message.ts';
+import { sinceFromStable, type LayoutKernelRules } from './layout-kernel-rules.ts';
 
 /** A node counts as down when it was silent for so long. */
 const SILENCE_MS = 450;
 const OPTIONS = { abortAfterMs: 1000, settleMs: 200 };
 const PROPOSAL_TIMEOUT_MS = 300;
 const DISCARD_DELAY_MS = 60;
-
-export type KernelRequest =
-  | { readonly kind: 'hello'; readonly nodeId: NodeId; readonly epoch: Epoch; readonly caught: readonly Position[]; readonly joiner: Joiner | null; readonly isLeaving: boolean }
-  | { readonly kind: 'chain'; readonly request: ChainRequest }
-  | { readonly kind: 'page'; readonly epoch: Epoch }
-  | { readonly kind: 'query'; readonly epoch: Epoch; readonly at: number }
-  | { readonly kind: 'store'; readonly epoch: Epoch; readonly at: number; readonly item: Item }
-  | { readonly kind: 'erase'; readonly epoch: Epoch; readonly at: number; readonly version: number };
-
-export type KernelReply =
-  | { readonly kind: 'layout'; readonly layout: Layout }
-  | { readonly kind: 'chain'; readonly reply: ChainReply }
-  | { readonly kind: 'page'; readonly epoch: Epoch; readonly items: readonly (Item | null)[]; readonly floors: readonly number[] }
-  | { readonly kind: 'item'; readonly item: Item | null }
-  | { readonly kind: 'stored' };
-
-/** What a node sees of the world. Replies come to this life of the node alone, perhaps twice, perhaps never. */
-export interface KernelNet {
-  now(): number;
-  later(delayMs: number, run: () => void): void;
-  /** `nodeId` null: whoever has the name. */
-  call(name: string, nodeId: NodeId | null, request: KernelRequest, onReply: (reply: KernelReply) => void): void;
-  adopted(layout: Layout): void;
-  exit(): void;
-}
 
 export class LayoutKernelNode {
   readonly disk: KernelNodeDisk;
@@ -421,21 +352,4 @@ function setsAt(layout: Layout, at: number): ReplicaSets {
 
 function highestItem(items: readonly (Item | null)[]): Item | null {
   return items.reduce((best, item) => (item !== null && item.version > (best?.version ?? 0) ? item : best), null);
-}
-
-/** The bug of counting `since` from the stable epoch: what joined with the moving layout is as if it joined now. */
-function sinceFromStable(present: Layout, next: Layout, seen: ReadonlyMap<NodeId, Epoch>): Layout {
-  const isMove = next.phase === 'moving';
-  const ends = [...new Set([...present.arcs, ...next.arcs].map((arc) => arc.end))].sort((a, b) => a - b);
-  const arcs = ends.map((end): LayoutArc => {
-    const before = replicaSets(present, end);
-    const after = replicaSets(next, end);
-    const since = new Map<NodeId, Epoch>();
-    for (const nodeId of isMove ? before.old : after.old) {
-      const first = before.old.includes(nodeId) ? present.arcs.find((arc) => arc.end === before.end)?.since.get(nodeId) ?? 0 : next.epoch;
-      if (first > (seen.get(nodeId) ?? 0)) since.set(nodeId, first);
-    }
-    return { end, old: after.old, new: after.new, since };
-  });
-  return { ...next, arcs };
 }

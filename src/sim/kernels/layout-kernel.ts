@@ -17,9 +17,9 @@ import { isMajority } from '../../layout/next-layout.ts';
 import { EMPTY_SLOT } from '../../layout/chain-acceptor.ts';
 import { EventQueue } from '../event-queue.ts';
 import { between, chance, pick, shuffled, SimRandom } from '../sim-random.ts';
-import {
-  KERNEL_KEY_BITS, KERNEL_POSITIONS, LayoutKernelNode, type Item, type KernelNodeDisk, type KernelReply, type KernelRequest, type LayoutKernelRules,
-} from './layout-kernel-node.ts';
+import { KERNEL_KEY_BITS, KERNEL_POSITIONS, type Item, type KernelNodeDisk, type KernelReply, type KernelRequest } from './layout-kernel-message.ts';
+import { LayoutKernelNode } from './layout-kernel-node.ts';
+import type { LayoutKernelRules } from './layout-kernel-rules.ts';
 
 export interface LayoutKernelCounts {
   epochs: number;

@@ -1,0 +1,51 @@
+/**
+ * The rules of the layout kernel as switches. Most are switched inside the node; the wrong ways to count `since` need a
+ * wrong layout, which is made here.
+ */
+import type { Epoch, NodeId } from '../../domain/ids.ts';
+import type { Layout, LayoutArc } from '../../domain/layout.ts';
+import { replicaSets } from '../../ring/placement.ts';
+
+/** Each true is a rule in force. */
+export interface LayoutKernelRules {
+  /** A.4 (1): the carried layout is adopted before the slot is read. */
+  readonly adoptBeforeSlot: boolean;
+  /** A.4 (2): an accepted value isn't taken for decided. */
+  readonly acceptedIsNotDecided: boolean;
+  /** A.4 (2): a proposer takes over the highest reported value. */
+  readonly adoptHighest: boolean;
+  /** A.4 (5): `caught` is reset at each adoption. */
+  readonly caughtReset: boolean;
+  /** A.4 (7): replicas refuse messages of another epoch. */
+  readonly epochFence: boolean;
+  /** A.4 (7): majorities of old and of new; or of one of them. */
+  readonly quorum: 'both' | 'old' | 'new';
+  /** A.4 (8): retained members catch up too. */
+  readonly retainedCatchUp: boolean;
+  /** A.4 (10): counted from the moving epoch; or from the stable one, or ignored. */
+  readonly since: 'moving' | 'stable' | 'ignored';
+  /** A.4 (10): the discard is durable with the layout, not after it. */
+  readonly discardWithLayout: boolean;
+}
+
+export const ALL_LAYOUT_RULES: LayoutKernelRules = {
+  adoptBeforeSlot: true, acceptedIsNotDecided: true, adoptHighest: true, caughtReset: true, epochFence: true, quorum: 'both',
+  retainedCatchUp: true, since: 'moving', discardWithLayout: true,
+};
+
+/** The bug of counting `since` from the stable epoch: what joined with the moving layout is as if it joined now. */
+export function sinceFromStable(present: Layout, next: Layout, seen: ReadonlyMap<NodeId, Epoch>): Layout {
+  const isMove = next.phase === 'moving';
+  const ends = [...new Set([...present.arcs, ...next.arcs].map((arc) => arc.end))].sort((a, b) => a - b);
+  const arcs = ends.map((end): LayoutArc => {
+    const before = replicaSets(present, end);
+    const after = replicaSets(next, end);
+    const since = new Map<NodeId, Epoch>();
+    for (const nodeId of isMove ? before.old : after.old) {
+      const first = before.old.includes(nodeId) ? present.arcs.find((arc) => arc.end === before.end)?.since.get(nodeId) ?? 0 : next.epoch;
+      if (first > (seen.get(nodeId) ?? 0)) since.set(nodeId, first);
+    }
+    return { end, old: after.old, new: after.new, since };
+  });
+  return { ...next, arcs };
+}
