@@ -1,4 +1,5 @@
 /** The program `dht` without `dht node`: finds the command, runs it, and turns its end into an exit code. */
+import { DhtError } from '../domain/error-catalogue.ts';
 import { parseArguments, type CommandContext, type CommandDeps, type CommandOptions } from './command-context.ts';
 import { dev, DEV_FLAGS } from './dev-command.ts';
 import { CommandFailure, EXIT, usageFailure, type ExitCode } from './exit-code.ts';
@@ -40,9 +41,11 @@ export async function runCommandLine(argv: readonly string[], deps: CommandDeps,
     if (command === undefined) throw usageFailure(`there is no command "${name}"`);
     return await command.run({ deps, options, args: parseArguments(name, rest, command.flags) });
   } catch (error) {
-    if (!(error instanceof CommandFailure)) throw error;
+    if (!(error instanceof CommandFailure || error instanceof DhtError)) throw error;
+    // A catalogue error here is a secret that can't be one.
+    const exitCode = error instanceof CommandFailure ? error.exitCode : EXIT.USAGE;
     terminal.note(`dht: ${printable(error.message)}\n`);
-    if (rest.includes('--json')) terminal.print(`${JSON.stringify({ error: { message: error.message, code: error.code, exitCode: error.exitCode } })}\n`);
-    return error.exitCode;
+    if (rest.includes('--json')) terminal.print(`${JSON.stringify({ error: { message: error.message, code: error.code, exitCode } })}\n`);
+    return exitCode;
   }
 }

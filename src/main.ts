@@ -1,0 +1,200 @@
+/**
+ * The program `dht`: finds the command, opens the doors on Node, and starts one node with its gateway and admin port.
+ *
+ * A node's process ends with 0 after a signal (a planned restart) or when it has left the ring, 2 for a wrong setting, 1
+ * when it can't start or its disk fails, 70 for a bug. The ports listen before the node has started, so that probes and
+ * clients get an answer that says so.
+ */
+import { relative, resolve } from 'node:path';
+import { runCommandLine } from './cli/command-line.ts';
+import { EXIT } from './cli/exit-code.ts';
+import type { NodeSettings } from './config/node-settings.ts';
+import { advertised, interfaces, isLoopback, parseSettings } from './config/parse-settings.ts';
+import { settingsHelp } from './config/settings-help.ts';
+import { assertNever } from './domain/assert.ts';
+import { DhtError } from './domain/error-catalogue.ts';
+import { addressText } from './domain/node-address.ts';
+import { ALL_RULES } from './domain/rules.ts';
+import { createAdminApp } from './gateway/admin-app.ts';
+import { createGatewayApp } from './gateway/gateway-app.ts';
+import { rawProblem } from './gateway/problem.ts';
+import { RequestIds } from './gateway/request-ids.ts';
+import { PromMeter } from './metrics/prom-meter.ts';
+import { DhtNode } from './node/dht-node.ts';
+import type { NodeEnd, NodeOptions } from './node/node-options.ts';
+import { NODE_TUNING } from './node/node-tuning.ts';
+import type { Log } from './ports/log.ts';
+import { adminToken, parseClusterSecret } from './runtime/cluster-secret.ts';
+import { HttpServer } from './runtime/http-server.ts';
+import { JsonLog } from './runtime/json-log.ts';
+import { LoopDelayMonitor } from './runtime/loop-delay-monitor.ts';
+import { NodeChildProcesses } from './runtime/node-child-processes.ts';
+import { NodeClock } from './runtime/node-clock.ts';
+import { NodeDisk } from './runtime/node-disk.ts';
+import { NodeHttpClient } from './runtime/node-http-client.ts';
+import { NodeLocalFiles } from './runtime/node-local-files.ts';
+import { NodeNetwork } from './runtime/node-network.ts';
+import { NodeRandom } from './runtime/node-random.ts';
+import { ProcessTerminal } from './runtime/process-terminal.ts';
+import { programVersion } from './runtime/program-version.ts';
+import { onShutdownSignal } from './runtime/shutdown-signals.ts';
+
+/** Milliseconds that requests under way get to end when the node stops. */
+const DRAIN_MS = 3_000;
+/** Milliseconds between two looks at whether the node is ready, until it is. */
+const READY_POLL_MS = 50;
+/** Connections to the admin port: probes, a scraper and a few people. */
+const ADMIN_CONNECTIONS_MAX = 256;
+/** Bytes of an answer that a command takes: the names of a page, at their longest. */
+const COMMAND_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+const SECRET_FILE_BYTES_MAX = 4096;
+
+async function main(): Promise<void> {
+  const [command, ...args] = process.argv.slice(2);
+  if (command === 'node') return await nodeCommand(args);
+  const clock = new NodeClock();
+  const random = new NodeRandom();
+  process.exitCode = await runCommandLine(
+    process.argv.slice(2),
+    {
+      terminal: new ProcessTerminal(),
+      files: new NodeLocalFiles(),
+      http: new NodeHttpClient({ bytesMax: COMMAND_ANSWER_BYTES_MAX }),
+      processes: new NodeChildProcesses(),
+      clock,
+      random,
+      adminToken: (text) => adminToken(parseClusterSecret(text)),
+    },
+    { environment: process.env, program: program(), version: programVersion() },
+  );
+}
+
+/** How this program is called: `dht` when that is how it was, else the runtime and the script, short where possible. */
+function program(): readonly string[] {
+  const script = process.argv[1] ?? '';
+  const short = (path: string): string => {
+    const below = relative(process.cwd(), path);
+    return below.startsWith('..') ? path : `./${below}`;
+  };
+  return [short(process.execPath), short(script)];
+}
+
+async function nodeCommand(args: readonly string[]): Promise<void> {
+  const outcome = parseSettings(args, process.env);
+  switch (outcome.kind) {
+    case 'help':
+      process.stdout.write(settingsHelp());
+      return;
+    case 'wrong':
+      process.stderr.write(`dht node: ${outcome.message}\n`);
+      process.exitCode = EXIT.USAGE;
+      return;
+    case 'settings':
+      return await runNode(outcome.settings);
+    default:
+      return assertNever(outcome);
+  }
+}
+
+async function runNode(settings: NodeSettings): Promise<void> {
+  const isText = settings.logFormat === 'text' || (settings.logFormat === 'auto' && process.stderr.isTTY);
+  const log = new JsonLog({ write: (line) => process.stderr.write(line) }, { level: settings.logLevel, format: isText ? 'text' : 'json', fields: { node: addressText(settings) } });
+  const die = (error: unknown): void => {
+    log.error('The program met an error of its own', { error: error instanceof Error ? error.stack : String(error) });
+    process.exit(EXIT.INTERNAL);
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+  try {
+    await serve(settings, log);
+  } catch (error) {
+    // What keeps a node from starting: a port or a directory in use, a foreign directory, an unreadable secret.
+    if (!(error instanceof DhtError) && !(error instanceof Error && 'code' in error)) throw error;
+    log.error('The node could not start', { code: String(error.code), detail: error.message });
+    process.exit(error.code === 'DHT_ERR_SETTING_INVALID' ? EXIT.USAGE : EXIT.ERROR);
+  }
+}
+
+async function serve(settings: NodeSettings, log: Log): Promise<void> {
+  const version = programVersion();
+  const clock = new NodeClock();
+  const random = new NodeRandom();
+  const meter = new PromMeter({ version, nodeVersion: process.versions.node });
+  const requestIds = new RequestIds(random);
+  const secretText = settings.clusterSecret ?? (settings.clusterSecretFile === null ? null : (await new NodeLocalFiles().read(settings.clusterSecretFile, SECRET_FILE_BYTES_MAX)).toString('utf8'));
+  const secret = secretText === null ? null : parseClusterSecret(secretText);
+  const transportSecret = settings.insecureTransport ? null : secret;
+  const bind = interfaces(settings);
+
+  let node: DhtNode | null = null;
+  const edge = { node: () => node, log, requestIds };
+  const parseErrorAnswer = (parserCode: string): Buffer => rawProblem(parserCode, requestIds.next());
+  const gateway = await HttpServer.start(createGatewayApp({ ...edge, clock, meter }, { requestsMax: settings.httpRequestsMax, version }), { host: bind.httpListen, port: settings.httpPort, connectionsMax: settings.httpConnectionsMax, parseErrorAnswer });
+  const token = isLoopback(bind.adminListen) || secret === null ? null : adminToken(secret);
+  const admin = await HttpServer.start(createAdminApp({ ...edge, metrics: meter }, { adminToken: token, version }), { host: bind.adminListen, port: settings.adminPort, connectionsMax: ADMIN_CONNECTIONS_MAX, parseErrorAnswer });
+
+  if (transportSecret === null) log.warn('Traffic between nodes is neither encrypted nor authenticated', { reason: settings.insecureTransport ? '--insecure-transport' : 'no cluster secret on loopback' });
+  const loopDelay = new LoopDelayMonitor();
+  const deps = { clock, random, network: new NodeNetwork({ secret: transportSecret }), disk: new NodeDisk(), log, meter, loopDelayMs: () => loopDelay.takeP99Ms(), rules: ALL_RULES };
+  const started = await DhtNode.start(deps, nodeOptions(settings, bind.listen, transportSecret === null ? 'plaintext' : 'tls-psk'));
+  started.setPorts({ httpPort: gateway.port, adminPort: admin.port });
+  node = started;
+  const { host, port, nodeId } = started.view();
+  log.info('The node listens', { host, port, httpPort: gateway.port, adminPort: admin.port, nodeId, version });
+  logWhenReady(started, clock, log);
+
+  // Requests under way need the node, so the gateway goes first.
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => (stopping ??= gateway.close(DRAIN_MS).then(() => started.stop()));
+  onShutdownSignal((signal) => {
+    log.info('The node stops', { signal });
+    void stop();
+  });
+  const end = await started.ended;
+  // A disk that failed may never answer again; nothing of it is waited for.
+  if (end.kind !== 'failed') await stop();
+  await admin.close(0);
+  logEnd(end, log);
+  process.exit(end.kind === 'stopped' || end.kind === 'left' ? EXIT.OK : EXIT.ERROR);
+}
+
+function nodeOptions(settings: NodeSettings, listenHost: string, transport: 'tls-psk' | 'plaintext'): NodeOptions {
+  const { host, port, replicas, keyBits, tokens, candidates } = settings;
+  return {
+    address: { host, port },
+    advertise: settings.advertise === null ? null : addressText(advertised(settings)),
+    listenHost,
+    dataDirectory: resolve(settings.dataDir),
+    join: settings.join.map(addressText),
+    bootstrapExpect: settings.bootstrapExpect,
+    isJoinOff: settings.noJoin,
+    ring: { keyBits, replicas, tokensPerNode: tokens, candidatesPerToken: candidates },
+    zone: settings.zone,
+    weight: 1,
+    transport,
+    tuning: NODE_TUNING,
+  };
+}
+
+function logWhenReady(node: DhtNode, clock: NodeClock, log: Log): void {
+  const { isOk, reason } = node.readiness();
+  if (isOk) log.info('Ready', { reason });
+  else clock.after(READY_POLL_MS, () => logWhenReady(node, clock, log));
+}
+
+function logEnd(end: NodeEnd, log: Log): void {
+  switch (end.kind) {
+    case 'stopped':
+      return log.info('The node has stopped');
+    case 'left':
+      return log.info('The node has left the ring');
+    case 'identity-lost':
+      return log.error('The node lost acknowledged state; started again, it joins as a new node', { detail: end.detail });
+    case 'failed':
+      return log.error('The node failed', { code: end.code, detail: end.detail });
+    default:
+      return assertNever(end);
+  }
+}
+
+await main();
