@@ -1,0 +1,171 @@
+import type { ClusterId, NodeId } from '../../src/domain/ids.ts';
+import type { MonotonicMs, WallMs } from '../../src/domain/instant.ts';
+import type { Layout } from '../../src/domain/layout.ts';
+import type { PeerTarget } from '../../src/domain/peer-identity.ts';
+import type { Position } from '../../src/domain/ring-position.ts';
+import { ALL_RULES, type Rules } from '../../src/domain/rules.ts';
+import type { CallOutcome, PeerCaller } from '../../src/peer/peer-caller.ts';
+import type { Clock, Timer } from '../../src/ports/clock.ts';
+import type { PeerReply, PeerRequest, ReplyOf, RequestKind, RequestOf } from '../../src/protocol/message.ts';
+import { Coordinator, type CoordinatorOptions } from '../../src/replication/coordinator.ts';
+import { Replica } from '../../src/replication/replica.ts';
+import type { ClusterView, ViewSource } from '../../src/ring/cluster-view.ts';
+import { SimRandom } from '../../src/sim/sim-random.ts';
+import { MemoryRegisterStore } from './memory-register-store.ts';
+import { nodeId } from './register-replica.ts';
+
+/** Time that a test moves by hand. */
+export class ManualClock implements Clock {
+  nowMs = 0;
+  #timers: { readonly at: number; readonly fn: () => void }[] = [];
+
+  monotonicNow(): MonotonicMs {
+    return this.nowMs as MonotonicMs;
+  }
+
+  wallNow(): WallMs {
+    return (1_800_000_000_000 + this.nowMs) as WallMs;
+  }
+
+  after(delayMs: number, fn: () => void): Timer {
+    const timer = { at: this.nowMs + delayMs, fn };
+    this.#timers.push(timer);
+    return { cancel: () => { this.#timers = this.#timers.filter((other) => other !== timer); } };
+  }
+
+  get timerCount(): number {
+    return this.#timers.length;
+  }
+
+  /** Jumps to the next timer and runs it. */
+  step(): void {
+    const next = this.#timers.toSorted((a, b) => a.at - b.at)[0];
+    if (next === undefined) throw new Error('nothing left to wait for');
+    this.#timers = this.#timers.filter((other) => other !== next);
+    this.nowMs = Math.max(this.nowMs, next.at);
+    next.fn();
+  }
+
+  /** The value of the promise, moving time as far as it takes. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    let isDone = false;
+    const watched = promise.finally(() => { isDone = true; });
+    for (;;) {
+      await drained();
+      if (isDone) return watched;
+      this.step();
+    }
+  }
+}
+
+/** Lets all microtasks run out. */
+export function drained(): Promise<void> {
+  return new Promise((resolve) => { setImmediate(resolve); });
+}
+
+/** One arc, the whole ring: `old` and `next` are its replica sets. */
+export function layoutOf(epoch: number, members: readonly NodeId[], old: readonly NodeId[], next: readonly NodeId[] = old): Layout {
+  return {
+    clusterId: 'f'.repeat(32) as ClusterId, epoch, keyBits: 48, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1,
+    members: members.map((id, i) => ({ nodeId: id, name: `node:${i}`, advertise: `node:${i}`, tokens: [i as Position], zone: '', weight: 1, state: 'member' })),
+    voters: members.slice(0, 1), phase: old === next ? 'stable' : 'moving', arcs: [{ end: 0 as Position, old, new: next, since: new Map() }],
+  };
+}
+
+export class FakeViews implements ViewSource {
+  view: ClusterView;
+  closed: Promise<void> | null = null;
+
+  constructor(self: NodeId, layout: Layout) {
+    this.view = { self, layout, unreachable: new Set() };
+  }
+
+  current(): ClusterView {
+    return this.view;
+  }
+
+  gate(): Promise<void> | null {
+    return this.closed;
+  }
+
+  adopt(layout: Layout): Promise<void> {
+    if (layout.epoch > this.view.layout.epoch) this.view = { ...this.view, layout };
+    return Promise.resolve();
+  }
+}
+
+/** What happens to a call before it arrives; undefined: nothing special. */
+export type Interference = (from: NodeId, to: NodeId, request: PeerRequest) => 'lose-request' | 'lose-reply' | 'hang' | PeerReply | undefined;
+
+export const OPTIONS: CoordinatorOptions = {
+  operationDeadlineMs: 30_000, callTimeoutMs: 2_000, backOffMinMs: 5, backOffMaxMs: 500, readGraceMs: 20, operationsMax: 100, keyWaitingMax: 4,
+  resolver: { pendingMax: 10, delayMinMs: 1_000, delayMaxMs: 30_000 },
+};
+
+export interface RingNode {
+  readonly id: NodeId;
+  readonly store: MemoryRegisterStore;
+  readonly views: FakeViews;
+  readonly replica: Replica;
+  readonly coordinator: Coordinator;
+}
+
+/** Real replicas and coordinators of nodes a, b, c, ... over a network of function calls. */
+export class ReplicaRing {
+  readonly clock = new ManualClock();
+  readonly nodes: readonly RingNode[];
+  readonly calls: { readonly from: NodeId; readonly to: NodeId; readonly request: PeerRequest }[] = [];
+  interfere: Interference = () => undefined;
+
+  constructor(nodeCount: number, layout: (ids: readonly NodeId[]) => Layout, rules: Rules = ALL_RULES) {
+    const ids = Array.from({ length: nodeCount }, (_, i) => nodeId('abcdef'.charAt(i)));
+    this.nodes = ids.map((id) => {
+      const store = new MemoryRegisterStore();
+      const views = new FakeViews(id, layout(ids));
+      const caller = this.#caller(id);
+      const replica = new Replica({ store, views, caller, rules }, { bodyFetchTimeoutMs: 500 });
+      const coordinator = new Coordinator({ caller, views, clock: this.clock, random: new SimRandom(id), rules }, OPTIONS);
+      return { id, store, views, replica, coordinator };
+    });
+  }
+
+  node(index: number): RingNode {
+    const node = this.nodes[index];
+    if (node === undefined) throw new Error(`no node ${index}`);
+    return node;
+  }
+
+  /** Kinds of the requests sent since, in order of sending. */
+  sent(kind: RequestKind): number {
+    return this.calls.filter((call) => call.request.kind === kind).length;
+  }
+
+  #caller(from: NodeId): PeerCaller {
+    const call = async <K extends RequestKind>(target: PeerTarget, request: RequestOf<K> & { readonly kind: K }, timeoutMs: number): Promise<CallOutcome<K>> => {
+      const to = this.nodes.find((node) => node.id === target.nodeId);
+      if (to === undefined) return { kind: 'not-sent', detail: 'nobody there' };
+      this.calls.push({ from, to: to.id, request });
+      const fate = this.interfere(from, to.id, request);
+      if (fate === 'lose-request') return { kind: 'not-sent', detail: 'cut' };
+      if (fate === 'hang') return new Promise((resolve) => { this.clock.after(timeoutMs, () => { resolve({ kind: 'no-answer', detail: 'timeout' }); }); });
+      const reply = typeof fate === 'object' ? fate : await dispatch(to, request);
+      if (fate === 'lose-reply') return { kind: 'no-answer', detail: 'cut' };
+      return { kind: 'reply', from: to.id, reply: reply as ReplyOf<K> };
+    };
+    return { call };
+  }
+}
+
+async function dispatch(node: RingNode, request: PeerRequest): Promise<PeerReply> {
+  switch (request.kind) {
+    case 'prepare': return node.replica.prepare(request);
+    case 'accept': return node.replica.accept(request, 2_000);
+    case 'read': return node.replica.read(request);
+    case 'body-fetch': return node.replica.bodyFetch(request);
+    case 'inspect': return node.replica.inspect(request);
+    case 'layout-announce':
+      await node.views.adopt(request.layout);
+      return { kind: 'layout-reply', layout: node.views.view.layout };
+    default: return { kind: 'fault', code: 'DHT_ERR_PEER_PROTOCOL', detail: request.kind };
+  }
+}
