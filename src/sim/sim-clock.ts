@@ -6,6 +6,12 @@ import type { MonotonicMs, WallMs } from '../domain/instant.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { EventQueue } from './event-queue.ts';
 
+/**
+ * Ticks of a millisecond. Events happen on whole ticks, rounded up, as with a real timer: differences of instants are
+ * then exact, and a timer for "what is left until the deadline" is never too early to see that the deadline is over.
+ */
+const TICKS_PER_MS = 1024;
+
 /** 2026-01-01T00:00Z: where wall time starts in every run. */
 export const WALL_START_MS = 1_767_225_600_000;
 
@@ -36,7 +42,8 @@ export class SimClock implements Clock {
   }
 
   after(delayMs: number, fn: () => void): Timer {
-    const event = this.#queue.push(this.#nowMs + Math.max(0, delayMs), fn);
+    const atMs = Math.ceil((this.#nowMs + Math.max(0, delayMs)) * TICKS_PER_MS) / TICKS_PER_MS;
+    const event = this.#queue.push(atMs, fn);
     return {
       cancel: () => {
         event.run = null;
