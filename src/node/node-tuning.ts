@@ -6,7 +6,7 @@ import type { PeerOptions } from '../peer/peer-options.ts';
 import type { CoordinatorOptions } from '../replication/coordinator.ts';
 import type { ObjectStoreOptions } from '../storage/object-store.ts';
 
-export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'preallocateBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax'>;
+export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax'>;
 
 export interface NodeTuning {
   readonly store: StoreTuning;
@@ -41,7 +41,6 @@ export interface NodeTuning {
 export const NODE_TUNING: NodeTuning = {
   store: {
     segmentBytes: 64 * 1024 * 1024,
-    preallocateBytes: 8 * 1024 * 1024,
     recordCacheBytes: 32 * 1024 * 1024,
     bodyCacheBytes: 64 * 1024 * 1024,
     stagedBodiesMax: 100_000,

@@ -1,6 +1,6 @@
 /**
  * Replica side: answers PREPARE, ACCEPT, READ, body fetches and `inspect` for the keys this node holds. Each handler
- * waits for the gate, then checks the epoch, decides and applies in one synchronous step, and replies once what the reply
+ * waits for the gate, then checks the epoch, decides and applies in the step that saw it open, and replies once what the reply
  * shows is durable. After any other wait it starts again from the epoch, because everything may have changed.
  *
  *   gate open? --> same epoch, a replica of the key? --> decide (register/) --> apply --> durable --> reply
@@ -63,12 +63,12 @@ export class Replica {
 
   /** Phase 1, with the inline body in the same batch of the log. */
   async prepare(request: PrepareRequest): Promise<PrepareReply | StaleEpochReply | FaultReply> {
-    const { store } = this.#deps;
+    const { store, views } = this.#deps;
     const staged = request.staged === null ? null : { bodyId: request.staged.bodyId, bytes: request.body ?? Buffer.alloc(0) };
     if (staged !== null && hash('sha256', staged.bytes, 'hex') !== request.staged?.sha256) {
       return fault('DHT_ERR_PEER_PROTOCOL', 'the staged body has another digest than announced');
     }
-    await this.#gate();
+    for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
     const place = this.#place(request.epoch, request.name);
     if (place.kind !== 'here') return place;
     const { key, head, state } = place;
@@ -92,11 +92,11 @@ export class Replica {
 
   /** Phase 2. `deadlineMs`: what is left of the caller's patience. */
   async accept(request: AcceptRequest, deadlineMs: number): Promise<AcceptReply | StaleEpochReply | FaultReply> {
-    const { store, rules } = this.#deps;
+    const { store, views, rules } = this.#deps;
     const body = request.record.kind === 'object' ? request.record.body : null;
     let wasFetched = false;
     for (;;) {
-      await this.#gate();
+      for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
       const place = this.#place(request.epoch, request.name);
       if (place.kind !== 'here') return place;
       const { key, layout, state } = place;
@@ -127,8 +127,8 @@ export class Replica {
   }
 
   async read(request: ReadRequest): Promise<ReadReply | StaleEpochReply | FaultReply> {
-    const { store } = this.#deps;
-    await this.#gate();
+    const { store, views } = this.#deps;
+    for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
     const place = this.#place(request.epoch, request.name);
     if (place.kind !== 'here') return place;
     const { key, head, state } = place;
@@ -169,10 +169,6 @@ export class Replica {
       kind: 'inspect-reply', epoch: layout.epoch, promised: head?.promised ?? ZERO_BALLOT, accepted,
       sha256: found === null ? null : hash('sha256', found.bytes, 'hex'), isDurable: accepted !== null,
     };
-  }
-
-  async #gate(): Promise<void> {
-    for (let gate = this.#deps.views.gate(); gate !== null; gate = this.#deps.views.gate()) await gate;
   }
 
   /** The fence (rule R3): only in the epoch of the message, only for keys this node holds in it. */

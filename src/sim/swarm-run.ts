@@ -23,7 +23,7 @@ export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeR
     ring: { keyBits: pick(random, [16, 48]), replicas: 3, tokensPerNode, candidatesPerToken: tokensPerNode === 1 ? 1 : 2 },
     tuning: {
       ...NODE_TUNING,
-      store: { segmentBytes: 2 ** 20, preallocateBytes: 2 ** 16, recordCacheBytes: 2 ** 12, bodyCacheBytes: 2 ** 18, stagedBodiesMax: 1000 },
+      store: { segmentBytes: 2 ** 20, recordCacheBytes: 2 ** 12, bodyCacheBytes: 2 ** 18, stagedBodiesMax: 1000 },
       pageEntriesMax: 3,
       recordKeysMax: 2,
     },
