@@ -274,7 +274,7 @@ export class Membership {
     this.#chain.layoutChanged();
     this.#steward.layoutChanged(layout);
     this.#leave.layoutChanged(layout, now);
-    if (!this.#leave.isWanted) this.#join.layoutChanged(layout, now);
+    if (!this.#leave.isWanted && !this.#leave.hasLeft) this.#join.layoutChanged(layout, now);
   }
 
   #refreshView(): void {

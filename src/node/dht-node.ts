@@ -93,7 +93,8 @@ export class DhtNode implements NodeService {
     events.onLayout = (layout) => { node.#onLayout(layout); };
     events.onJoined = () => { node.#settleJoin({ kind: 'joined' }); };
     events.onJoinFailed = (code, detail) => { node.#settleJoin({ kind: 'failed', code, detail }); };
-    events.onLeft = () => { node.#hasLeftRing = true; node.#finishLeave(); };
+    // Also a leave that an earlier process life began ends here.
+    events.onLeft = () => { node.#isLeaving = true; node.#hasLeftRing = true; node.#finishLeave(); };
     events.onReleased = () => { node.#finishLeave(); };
     node.#begin();
     return node;
