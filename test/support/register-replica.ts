@@ -15,7 +15,7 @@ export const tombstone = (version: Ballot, ops: readonly OpId[] = []): ObjectRec
 
 export const live = (version: Ballot, ops: readonly OpId[] = []): ObjectRecord => ({
   kind: 'object', version, lineageFloor: ZERO_BALLOT, ops: ops.map((op) => ({ opId: op, version, kind: 'replaced' })),
-  body: { bodyId: 'b'.repeat(32) as never, size: 1, sha256: '0'.repeat(64), where: 'inline', chunkCrcs: [] },
+  body: { bodyId: version.hlc.toString(16).padStart(32, '0') as never, size: 1, sha256: '0'.repeat(64), where: 'inline', chunkCrcs: [] },
   contentType: 'text/plain', meta: [], createdMs: 0,
 });
 

@@ -168,7 +168,7 @@ describe('reads', () => {
     await put(ring, ring.node(0), 'good');
     await drained();
     const head = ring.node(0).store.head(objectKey('n', 48));
-    if (head?.bodyId == null) throw new Error('no body');
+    if (head === null || head.bodyId === null) throw new Error('no body');
     ring.node(0).store.spoil(head.bodyId, Buffer.from('evil'));
     expect(bodyOf(await get(ring, ring.node(0)))).toBe('good');
     ring.node(1).store.spoil(head.bodyId, null);
@@ -186,7 +186,7 @@ describe('reads', () => {
     await put(ring, ring.node(0), 'good');
     await drained();
     const head = ring.node(0).store.head(objectKey('n', 48));
-    if (head?.bodyId == null) throw new Error('no body');
+    if (head === null || head.bodyId === null) throw new Error('no body');
     ring.node(0).store.spoil(head.bodyId, Buffer.from('evil'));
     expect(bodyOf(await get(ring, ring.node(0), 'one'))).toBe('good');
   });
