@@ -15,8 +15,7 @@ export type ConnectionFailure = 'dns' | 'refused' | 'timeout' | 'tls' | 'reset' 
 const DIRECTIONS: readonly Direction[] = ['in', 'out'];
 const HANDSHAKE_FAILURES: readonly HandshakeFailure[] = ['cluster_id', 'version', 'auth', 'protocol', 'timeout'];
 const CONNECTION_FAILURES: readonly ConnectionFailure[] = ['dns', 'refused', 'timeout', 'tls', 'reset', 'protocol', 'stalled', 'limit'];
-const RESULTS = ['ok', 'error', 'timeout', 'refused'] as const;
-type Result = (typeof RESULTS)[number];
+type Result = 'ok' | 'error' | 'timeout' | 'refused';
 const DROPS = ['expired', 'malformed', 'late_reply'] as const;
 type Drop = (typeof DROPS)[number];
 

@@ -1,7 +1,7 @@
 /** The receiving half of the peer protocol: accepts streams, bounds their number, watches over them. */
 import type { ByteNetwork, ByteStream, Listener } from '../ports/byte-network.ts';
 import type { Timer } from '../ports/clock.ts';
-import type { Log } from '../ports/log.ts';
+import type { Log, LogFields } from '../ports/log.ts';
 import type { CloseReason } from './frame-stream.ts';
 import type { PeerOptions } from './peer-options.ts';
 import { ServerConnection, type ServerConnectionDeps } from './server-connection.ts';
@@ -28,7 +28,10 @@ export class PeerServer {
 
   /** Accepts from now on; rejects with the platform's error when the port can't be bound. Returns the port. */
   async listen(host: string, port: number): Promise<number> {
-    const listener = await this.#deps.network.listen(host, port, (stream) => { this.#accept(stream); });
+    const listener = await this.#deps.network.listen(host, port, (stream) => { this.#accept(stream); }, ({ remote, error }) => {
+      this.#deps.meters.handshakeFailures.add('auth', 1);
+      this.#warn({ remote, code: error.code, detail: error.message });
+    });
     this.#listener = listener;
     if (this.#stopping === null) this.#sweepLater();
     else await listener.close();
@@ -66,13 +69,16 @@ export class PeerServer {
 
   #closed(connection: ServerConnection, reason: CloseReason): void {
     if (reason.kind !== 'protocol' && reason.kind !== 'refused') return;
-    const { log, meters } = this.#deps;
     if (reason.kind === 'protocol') {
+      const { meters } = this.#deps;
       meters.connectionFailures.add('protocol', 1);
       if (connection.peer === null) meters.handshakeFailures.add('protocol', 1);
     }
-    if (this.#warnings++ > 0) return;
-    log.warn('A peer was turned away', { remote: connection.remote, peer: connection.peer?.name, code: reason.code, detail: reason.detail });
+    this.#warn({ remote: connection.remote, peer: connection.peer?.name, code: reason.code, detail: reason.detail });
+  }
+
+  #warn(fields: LogFields): void {
+    if (this.#warnings++ === 0) this.#deps.log.warn('A peer was turned away', fields);
   }
 
   #sweepLater(): void {

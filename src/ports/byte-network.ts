@@ -2,6 +2,7 @@
  * The only door to the network: authenticated byte streams. TLS stays behind it (runtime/); the simulator replaces
  * bytes, not messages, so framing, pooling, time-outs and back-pressure are simulated too.
  */
+import type { DhtError } from '../domain/error-catalogue.ts';
 import type { NodeAddress } from '../domain/node-address.ts';
 
 export interface ByteStreamHandlers {
@@ -40,12 +41,19 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** A connection that didn't get as far as a stream: its secret was wrong. */
+export interface RefusedStream {
+  /** For the log only. */
+  readonly remote: string;
+  readonly error: DhtError;
+}
+
 export interface ByteNetwork {
   /**
    * Connects. Rejects with a DhtError: DHT_ERR_PEER_UNAUTHENTICATED when the secret doesn't match, else with the
    * platform's error. The caller bounds the time with `timeoutMs`.
    */
   dial(address: NodeAddress, timeoutMs: number): Promise<ByteStream>;
-  /** Accepts streams on `port` (0: any free one) of the interface `host`. */
-  listen(host: string, port: number, onStream: (stream: ByteStream) => void): Promise<Listener>;
+  /** Accepts streams on `port` (0: any free one) of the interface `host`; tells of those turned away before they were streams. */
+  listen(host: string, port: number, onStream: (stream: ByteStream) => void, onRefused?: (refused: RefusedStream) => void): Promise<Listener>;
 }

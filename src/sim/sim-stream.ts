@@ -85,10 +85,8 @@ export class SimStream implements ByteStream {
 
   start(handlers: ByteStreamHandlers): void {
     this.#handlers = handlers;
-    this.#soon(() => {
-      if (this.#isClosed) handlers.onClose(this.#closeError);
-      else this.#takeInbox();
-    });
+    if (this.#isClosed) this.#tellClose();
+    else this.#soon(() => this.#takeInbox());
   }
 
   write(chunks: readonly Uint8Array[]): boolean {
@@ -163,8 +161,12 @@ export class SimStream implements ByteStream {
       this.#batches.length = 0;
     }
     this.#onClosed(this);
+    this.#tellClose();
+  }
+
+  #tellClose(): void {
     const handlers = this.#handlers;
-    if (handlers !== null) this.#soon(() => handlers.onClose(error));
+    if (handlers !== null) this.#soon(() => handlers.onClose(this.#closeError));
   }
 
   /** The other end's last byte was taken: this end closes its side too. */
