@@ -40,7 +40,7 @@ export class StagedBodies {
 
   /** What has expired, and a sixteenth of the rest, oldest first: walking a Map from its front is cheap only now and then. */
   #dropSome(now: MonotonicMs): void {
-    const sizeWanted = Math.floor((this.#options.countMax * 15) / 16);
+    const sizeWanted = this.#options.countMax - Math.floor(this.#options.countMax / 16);
     for (const [oldest, { since }] of this.#bodies) {
       if (this.#bodies.size <= sizeWanted && elapsedMs(since, now) < this.#options.timeToLiveMs) return;
       this.#bodies.delete(oldest);
