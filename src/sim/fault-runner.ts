@@ -125,7 +125,7 @@ export class FaultRunner {
     if (node === null) return false;
     this.#note(fault, node);
     this.#isDiskMissing = true;
-    node.wipe();
+    node.wipe(cluster.nodes().filter((other) => other !== node).map(({ name }) => name));
     await this.#sleep(downMs);
     node.start();
     await sim.waitUntil(() => this.#isFinished || cluster.isQuiet(), REST_WAIT_MS, 100);

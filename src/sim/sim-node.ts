@@ -91,7 +91,7 @@ export class SimNode {
   readonly disk: SimDisk;
   readonly skew: WallSkew = { skewMs: 0 };
   readonly #deps: SimNodeDeps;
-  readonly #place: NodePlace;
+  #place: NodePlace;
   readonly #healthySync: LatencyRange;
   #life: Life | null = null;
   #lives = 0;
@@ -169,9 +169,10 @@ export class SimNode {
     this.disk.crash();
   }
 
-  /** The power fails and the disk is lost. */
-  wipe(): void {
+  /** The power fails and the disk is lost. Its next process joins through `seeds`: a founder's own settings would found again. */
+  wipe(seeds: readonly string[]): void {
     this.crash();
+    this.#place = { ...this.#place, seeds, bootstrapExpect: 1 };
     this.#deps.sim.note(this.name, 'disk is lost');
     this.disk.wipe();
   }

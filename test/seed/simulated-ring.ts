@@ -20,7 +20,7 @@ export class SimulatedRing implements SeedRing {
     const network = new SimNetwork({ clock: sim.clock, random: sim.random.fork('network') }, CALM_NETWORK);
     const startProgram = dhtProgram({
       ring: { keyBits: KEY_BITS, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1 },
-      tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20, preallocateBytes: 2 ** 14 } },
+      tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
       rules: ALL_RULES,
     });
     this.#cluster = new SimCluster(
