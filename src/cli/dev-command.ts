@@ -67,7 +67,7 @@ export async function dev(context: CommandContext): Promise<ExitCode> {
   const outcome = await whenReady(context, nodes, () => isStopping || firstEnd !== null);
   if (outcome === 'ready') {
     isReady = true;
-    deps.terminal.print(args.isJson ? `${JSON.stringify({ nodes: nodes.map(({ name, gateway, admin }) => ({ name, gateway, admin })) })}\n` : readyText(context, nodes, dataDirectory));
+    deps.terminal.print(args.isJson ? `${JSON.stringify({ nodes: nodes.map((node) => ({ name: node.name, gateway: node.gateway, admin: node.admin, pid: running.get(node)?.pid ?? null })) })}\n` : readyText(context, nodes, running, dataDirectory));
   }
   const wasAsked = isStopping;
   const reason = firstEnd ?? `not ready within ${READY_TIMEOUT_MS / 1000} s; the logs are in ${dataDirectory}/logs`;
@@ -138,18 +138,18 @@ export function shellText(words: readonly string[]): string {
 }
 
 function endText(node: DevNode, end: string, downCount: number, count: number): string {
-  return `\n${node.name} ended (${end}); ${count - downCount} of ${count} nodes are running. Start it again with:\n\n  ${shellText(node.command)}\n\n`;
+  return `\n${node.name} ended (${end}); ${count - downCount} of the ${count} nodes started here are running. Start it again with:\n\n  ${shellText(node.command)}\n\n`;
 }
 
-function readyText({ options }: CommandContext, nodes: readonly DevNode[], dataDirectory: string): string {
+function readyText({ options }: CommandContext, nodes: readonly DevNode[], running: ReadonlyMap<DevNode, ChildProcess>, dataDirectory: string): string {
   const dht = shellText(options.program);
   const gateway = nodes[0]?.gateway ?? '';
   const other = nodes.at(-1)?.gateway ?? '';
   const admin = nodes[0]?.admin ?? '';
-  const rows = nodes.map((node) => `  ${node.name.padEnd(16)}  ${node.gateway.padEnd(22)}  ${node.admin}`);
+  const rows = nodes.map((node) => `  ${node.name.padEnd(16)}  ${node.gateway.padEnd(22)}  ${node.admin.padEnd(22)}  ${running.get(node)?.pid ?? ''}`);
   return `A ring of ${nodes.length} nodes is ready; data, secret and logs are in ${dataDirectory}.
 
-  ${'node'.padEnd(16)}  ${'gateway'.padEnd(22)}  admin
+  ${'node'.padEnd(16)}  ${'gateway'.padEnd(22)}  ${'admin'.padEnd(22)}  process
 ${rows.join('\n')}
 
 Put a file through one node and get it through another:
@@ -164,6 +164,6 @@ The same with this program:
   ${dht} get hello.txt -o - --url ${other}
   ${dht} status --admin-url ${admin}
 
-Kill any node to see the ring close; Ctrl-C ends all.
+Kill any node (kill -9 PROCESS) to see the ring close; Ctrl-C ends all.
 `;
 }

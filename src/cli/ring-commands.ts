@@ -51,7 +51,7 @@ export function statusText(ring: RingJson): string {
     `Arcs: ${arcs.healthy} of ${arcs.total} healthy, ${arcs.degraded} degraded, ${arcs.unavailable} unavailable.`,
   ];
   if (moves.arcs > 0) lines.push(`Moving: ${moves.arcs} arcs, ${moves.keysLeft} keys and ${bytesText(moves.bytesLeft)} left${moves.estimatedSeconds === null ? '' : `, about ${Math.ceil(moves.estimatedSeconds)} s`}.`);
-  lines.push(ring.safety, ...ring.warnings.map((warning) => `Warning: ${warning}`));
+  lines.push(`Everything safe? ${ring.safety}`, ...ring.warnings.map((warning) => `Warning: ${warning}`));
   return `${lines.map(printable).join('\n')}\n`;
 }
 

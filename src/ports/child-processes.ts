@@ -11,6 +11,8 @@ export interface ChildProcessOptions {
 export type ChildEnd = string;
 
 export interface ChildProcess {
+  /** Null when it could not be started. */
+  readonly pid: number | null;
   /** Resolves once, when it has ended or could not be started. */
   readonly ended: Promise<ChildEnd>;
   signal(name: 'SIGTERM' | 'SIGKILL'): void;

@@ -12,6 +12,6 @@ export class NodeChildProcesses implements ChildProcesses {
       child.once('error', (error) => resolve(`could not be started: ${error.message}`));
       child.once('exit', (code, signal) => resolve(signal ?? `exit code ${String(code)}`));
     });
-    return { ended, signal: (name) => void child.kill(name) };
+    return { pid: child.pid ?? null, ended, signal: (name) => void child.kill(name) };
   }
 }

@@ -168,7 +168,7 @@ describe('commands for the ring', () => {
 
   test('status shows a table in ring order, what moves, and the warnings', async () => {
     const member = { key: 9, zone: '', state: 'member', liveness: 'alive', isVoter: true, ownedShare: 0.25, heldShare: 1 };
-    doors.answers = [jsonResponse(200, { epoch: 4, phase: 'moving', M: 48, replicationFactor: 2, members: [{ ...member, name: 'b:1' }, { ...member, name: 'a:1', key: 3, isVoter: false, liveness: 'down' }], arcs: { total: 8, healthy: 7, degraded: 1, unavailable: 0 }, moves: { arcs: 2, keysLeft: 10, bytesLeft: 2048, estimatedSeconds: 1.5 }, safety: 'Not safe yet.', warnings: ['Two members tolerate no failure.'] })];
+    doors.answers = [jsonResponse(200, { epoch: 4, phase: 'moving', M: 48, replicationFactor: 2, members: [{ ...member, name: 'b:1' }, { ...member, name: 'a:1', key: 3, isVoter: false, liveness: 'down' }], arcs: { total: 8, healthy: 7, degraded: 1, unavailable: 0 }, moves: { arcs: 2, keysLeft: 10, bytesLeft: 2048, estimatedSeconds: 1.5 }, safety: 'Not yet.', warnings: ['Two members tolerate no failure.'] })];
     expect(await run(['status'])).toBe(EXIT.OK);
     expect(doors.printed).toBe(
       `NODE  STATE   SEEN AS  KEY  OWNS    HOLDS    VOTER  ZONE
@@ -178,7 +178,7 @@ b:1   member  alive    9    25.0 %  100.0 %  yes
 Layout 4 (moving), 2 nodes, 2 copies, M = 48.
 Arcs: 7 of 8 healthy, 1 degraded, 0 unavailable.
 Moving: 2 arcs, 10 keys and 2.0 KiB left, about 2 s.
-Not safe yet.
+Everything safe? Not yet.
 Warning: Two members tolerate no failure.
 `,
     );
@@ -217,7 +217,7 @@ describe('dht dev', () => {
 
     doors.children[1]?.end('SIGKILL');
     await until(() => doors.noted !== '');
-    expect(doors.noted).toContain('localhost:7401 ended (SIGKILL); 2 of 3 nodes are running. Start it again with:\n\n  node ./bin/dht.js node --host localhost --port 7401');
+    expect(doors.noted).toContain('localhost:7401 ended (SIGKILL); 2 of the 3 nodes started here are running. Start it again with:\n\n  node ./bin/dht.js node --host localhost --port 7401');
 
     doors.stop();
     expect(doors.children.map((child) => child.signals[0])).toEqual(['SIGTERM', undefined, 'SIGTERM']);

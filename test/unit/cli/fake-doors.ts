@@ -60,7 +60,7 @@ export class FakeDoors {
           const ended = new Promise<ChildEnd>((resolve) => (end = resolve));
           const child: FakeChild = { options, signals: [], end };
           this.children.push(child);
-          return { ended, signal: (name) => void child.signals.push(name) };
+          return { pid: 100 + this.children.length, ended, signal: (name) => void child.signals.push(name) };
         },
       },
       // Time passes as soon as someone waits for it.
