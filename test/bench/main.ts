@@ -1,0 +1,28 @@
+/**
+ * All benchmarks, one after the other, as one table: `npm run bench [-- store balance peer ring]`. Machines are noisy:
+ * compare rows of one run, and the ratios to the plain way of doing the same.
+ */
+import { runBalanceBench } from './balance-bench.ts';
+import { runPeerBench } from './peer-bench.ts';
+import { rowText, type Report } from './report.ts';
+import { runRingBench } from './ring-bench.ts';
+import { runStoreBench } from './store-bench.ts';
+
+const BENCHES: Readonly<Record<string, (report: Report) => void | Promise<void>>> = {
+  balance: runBalanceBench,
+  store: runStoreBench,
+  peer: runPeerBench,
+  ring: runRingBench,
+};
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => BENCHES[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`no such benchmark: ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`);
+  process.exit(2);
+}
+for (const [name, run] of Object.entries(BENCHES)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  console.log(`-- ${name}`);
+  await run((row) => { console.log(rowText(row)); });
+}
