@@ -52,6 +52,7 @@ export type WriteStep =
   | { readonly kind: 'finished'; readonly result: WriteResult };
 
 const WAIT: WriteStep = { kind: 'wait' };
+const NOBODY: ReadonlySet<NodeId> = new Set();
 
 interface Holder {
   readonly nodeId: NodeId;
@@ -64,7 +65,7 @@ export class WriteOperation {
   readonly #rules: Rules;
   #phase: 'idle' | 'preparing' | 'accepting' | 'finished' = 'idle';
   #ballot: Ballot = ZERO_BALLOT;
-  #doubtful: ReadonlySet<NodeId> = new Set();
+  #doubtful = NOBODY;
   #promises!: JointQuorum;
   #accepts!: JointQuorum;
   #atHighest!: JointQuorum;
