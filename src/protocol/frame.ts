@@ -225,5 +225,8 @@ export class FrameDecoder {
 
 function bodyOf(whole: Buffer, bodyAt: number, isOwnAllocation: boolean): Buffer {
   const body = whole.subarray(bodyAt);
-  return isOwnAllocation || body.length * BODY_PIN_RATIO >= body.buffer.byteLength ? body : Buffer.from(body);
+  if (isOwnAllocation || body.length * BODY_PIN_RATIO >= body.buffer.byteLength) return body;
+  const copy = Buffer.allocUnsafe(body.length);
+  body.copy(copy);
+  return copy;
 }

@@ -1,0 +1,14 @@
+/** Who the two sides of the peer bench say they are. */
+import type { ClusterId, NodeId } from '../../src/domain/ids.ts';
+import type { LocalNode } from '../../src/peer/local-node.ts';
+
+export function benchNode(idDigit: string, name: string): LocalNode {
+  const identity = { nodeId: idDigit.repeat(32) as NodeId, name, advertise: name, incarnation: 1 };
+  return {
+    identity: () => identity,
+    clusterId: () => 'c'.repeat(32) as ClusterId,
+    position: () => ({ boot: 1, position: 1 }),
+    epoch: () => 1,
+    onPeerSeen: () => {},
+  };
+}
