@@ -106,6 +106,8 @@ export class Membership {
     if (durable.layout !== null) {
       table.follow(durable.layout, now);
       watch.layoutChanged();
+      // Out of the layout when it stopped: it comes back, unless another has its name.
+      if (!this.#leave.isWanted) this.#join.layoutChanged(durable.layout, now);
     }
     this.#refreshView();
   }
