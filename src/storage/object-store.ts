@@ -23,8 +23,9 @@ import type { Clock } from '../ports/clock.ts';
 import type { Disk, DiskLock } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
 import type { Random } from '../ports/random.ts';
-import { BucketTable, bucketsOf, spansOf, wholeBucketsOf } from './bucket-table.ts';
+import { bucketsOf, spansOf, wholeBucketsOf } from './bucket-table.ts';
 import { ByteBoundedCache } from './byte-bounded-cache.ts';
+import { FloorMap } from './floor-map.ts';
 import { readIdentity, writeIdentity, type Identity } from './identity-file.ts';
 import { KeyIndex, NOTHING_ACCEPTED, type IndexEntry } from './key-index.ts';
 import { checkBody, Log, type Appended } from './log.ts';
@@ -87,7 +88,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   readonly #deps: ObjectStoreDeps;
   readonly #options: ObjectStoreOptions;
   readonly #index = new KeyIndex();
-  readonly #floors = new BucketTable<Ballot>();
+  readonly #floors = new FloorMap();
   readonly #staged: StagedBodies;
   readonly #state = new NodeState();
   readonly #records: ByteBoundedCache<LoadedRecord>;
@@ -204,7 +205,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   }
 
   floor(key: ObjectKey): Ballot {
-    return this.#floors.get(parseInt(key.slice(0, 4), 16)) ?? ZERO_BALLOT;
+    return this.#floors.get(parseInt(key.slice(0, 4), 16));
   }
 
   async load(_key: ObjectKey, head: RegisterHead): Promise<LoadedRecord | null> {
@@ -272,13 +273,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   }
 
   floorOf(arc: RingArc): Ballot {
-    let highest = ZERO_BALLOT;
-    for (const { first, last } of bucketsOf(arc, this.#options.keyBits)) {
-      for (let bucket = this.#floors.nextFrom(first); bucket <= last; bucket = this.#floors.nextFrom(bucket + 1)) {
-        highest = maxBallot(highest, this.#floors.get(bucket) ?? ZERO_BALLOT);
-      }
-    }
-    return highest;
+    return bucketsOf(arc, this.#options.keyBits).map((buckets) => this.#floors.highestOf(buckets)).reduce(maxBallot);
   }
 
   totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } {
@@ -398,11 +393,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
         this.#stage(record.bodyId, at.bodyAt, bodyBytes);
         return;
       case 'floor':
-        for (const { first, last } of bucketsOf(record.arc, this.#options.keyBits)) {
-          for (let bucket = first; bucket <= last; bucket++) {
-            this.#floors.set(bucket, maxBallot(this.#floors.get(bucket) ?? ZERO_BALLOT, record.floor));
-          }
-        }
+        for (const buckets of bucketsOf(record.arc, this.#options.keyBits)) this.#floors.raise(buckets, record.floor);
         return;
       case 'release':
         for (const key of record.keys) this.#index.remove(key);
@@ -457,11 +448,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
       });
     }
     for (const key of discarded) this.#index.remove(key);
-    for (const { first, last } of wholeBucketsOf(arcs, this.#options.keyBits)) {
-      for (let bucket = this.#floors.nextFrom(first); bucket <= last; bucket = this.#floors.nextFrom(bucket + 1)) {
-        this.#floors.set(bucket, null);
-      }
-    }
+    for (const buckets of wholeBucketsOf(arcs, this.#options.keyBits)) this.#floors.clear(buckets);
   }
 
   #bodyLocation(key: ObjectKey, bodyId: BodyId): { readonly at: number; readonly size: number } | null {
