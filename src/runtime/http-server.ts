@@ -44,6 +44,8 @@ export class HttpServer {
     const watchdog = new ProgressWatchdog();
     const listener: http.RequestListener = (req, res) => {
       watchdog.requested(req, res);
+      // While the server closes, each connection ends with its next answer.
+      if (!server.listening) res.shouldKeepAlive = false;
       app(req, res);
     };
     const server = http.createServer(
@@ -77,7 +79,7 @@ export class HttpServer {
     });
   }
 
-  /** Takes no new connections, lets requests end for up to `graceMs`, then cuts. */
+  /** Takes no new connections, ends each old one with its next answer, and cuts what is left after `graceMs`. */
   close(graceMs: number): Promise<void> {
     clearInterval(this.#watchdog);
     return new Promise((resolve) => {

@@ -1,9 +1,10 @@
 import * as fs from 'node:fs';
 import * as http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { HttpServer } from '../../src/runtime/http-server.ts';
 import { JsonLog } from '../../src/runtime/json-log.ts';
 import { NodeHttpClient } from '../../src/runtime/node-http-client.ts';
 import { NodeLocalFiles } from '../../src/runtime/node-local-files.ts';
@@ -82,7 +83,7 @@ describe('the HTTP client', () => {
       answer(res);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    url = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`;
   });
 
   afterEach(() => {
@@ -115,9 +116,34 @@ describe('the HTTP client', () => {
   });
 
   test('names the reason when nobody listens', async () => {
-    const port = (server.address() as AddressInfo).port;
+    const port = (server.address() as net.AddressInfo).port;
     await new Promise((resolve) => server.close(resolve));
     await expect(get(`http://localhost:${port}/`)).rejects.toThrow('ECONNREFUSED');
+  });
+});
+
+describe('the HTTP server', () => {
+  test('that closes answers what is under way, then ends each connection', async () => {
+    const asked: http.ServerResponse[] = [];
+    const server = await HttpServer.start((_req, res) => void asked.push(res), { host: '127.0.0.1', port: 0, connectionsMax: 10, parseErrorAnswer: () => Buffer.alloc(0) });
+    const socket = net.connect(server.port, '127.0.0.1');
+    let received = '';
+    socket.on('data', (chunk: Buffer) => (received += chunk.toString()));
+    const ended = new Promise((resolve) => socket.on('close', resolve));
+    const until = async (condition: () => boolean): Promise<void> => {
+      while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
+    socket.write(request);
+    await until(() => asked.length === 1);
+    const closed = server.close(60_000);
+    // The second request is on its way before the first one's answer ends.
+    socket.write(request);
+    asked[0]?.end('first');
+    await until(() => asked.length === 2);
+    asked[1]?.end('second');
+    await Promise.all([closed, ended]);
+    expect(received).toMatch(/keep-alive[^]*first[^]*Connection: close[^]*second/);
   });
 });
 
