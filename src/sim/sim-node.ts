@@ -205,6 +205,8 @@ export class SimNode {
     assert(life.program !== null && !this.#isPaused, 'only a running node can be stopped');
     life.isOpen = false;
     await Promise.race([life.program.stop(), life.died]);
+    // What is due at this very moment may still run.
+    await this.#deps.sim.clock.sleep(1);
     if (this.#life !== life) return;
     const leftovers = life.lifeline.leftovers();
     if (leftovers.length > 0) this.#deps.sim.fail(`${this.name} stopped and left open: ${leftovers.join(', ')}`);
