@@ -30,18 +30,17 @@ export interface LogRecoveryOptions {
 /** Repeats one change. `bodyBytes`: size of the body behind the record. */
 export type ApplyRecord = (record: LogRecord, at: Appended, bodyBytes: number) => void;
 
-export type LogRecoveryOutcome =
-  | {
-      readonly kind: 'recovered';
-      readonly segments: readonly Segment[];
-      readonly end: LogEnd;
-      /** Length to which the last segment has to be cut; null when it ends well. */
-      readonly cutBytes: number | null;
-      /** A last segment whose header never got durable: to be removed. */
-      readonly unborn: string | null;
-    }
-  | { readonly kind: 'newer'; readonly version: number }
-  | LogDamage;
+export interface LogRecovered {
+  readonly kind: 'recovered';
+  readonly segments: readonly Segment[];
+  readonly end: LogEnd;
+  /** Length to which the last segment has to be cut; null when it ends well. */
+  readonly cutBytes: number | null;
+  /** A last segment whose header never got durable: to be removed. */
+  readonly unborn: string | null;
+}
+
+export type LogRecoveryOutcome = LogRecovered | { readonly kind: 'newer'; readonly version: number } | LogDamage;
 
 export interface LogDamage {
   readonly kind: 'damaged';
@@ -55,9 +54,13 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 
 export async function recoverLog(disk: Disk, options: LogRecoveryOptions, apply: ApplyRecord): Promise<LogRecoveryOutcome> {
   const segments: Segment[] = [];
-  const outcome = await readSegments(disk, options, apply, segments);
-  if (outcome.kind !== 'recovered') for (const segment of segments) await segment.file.close();
-  return outcome;
+  let outcome: LogRecoveryOutcome | null = null;
+  try {
+    outcome = await readSegments(disk, options, apply, segments);
+    return outcome;
+  } finally {
+    if (outcome?.kind !== 'recovered') for (const segment of segments) await segment.file.close();
+  }
 }
 
 async function readSegments(disk: Disk, options: LogRecoveryOptions, apply: ApplyRecord, segments: Segment[]): Promise<LogRecoveryOutcome> {

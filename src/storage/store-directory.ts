@@ -1,0 +1,117 @@
+/**
+ * Opening a node's directory: take it for this process, read whose it is, repeat the log, count the boot, cut a torn tail, in
+ * this order. Until all could be read nothing is changed; the boot is durable before anything is handed out.
+ *
+ *   node.json          identity (see identity-file.ts)
+ *   log/000001.seg ... the log (see log-format.ts)
+ *   lock               held while a process uses the directory
+ *
+ * Whatever can't be read ends the start with the reason: the store never begins empty where something was.
+ * Source: protocol sections A.3, D.4 and F.2 "Never delete on doubt".
+ */
+import { DhtError } from '../domain/error-catalogue.ts';
+import type { NodeId } from '../domain/ids.ts';
+import type { Disk, DiskLock } from '../ports/disk.ts';
+import type { Log as OperatorLog } from '../ports/log.ts';
+import type { Random } from '../ports/random.ts';
+import { readIdentity, writeIdentity, type Identity } from './identity-file.ts';
+import type { LogEnd, Segment } from './log.ts';
+import { parseSegmentName, SALT_BYTES } from './log-format.ts';
+import { recoverLog, type ApplyRecord, type LogRecovered } from './log-recovery.ts';
+
+export interface StoreDirectoryDeps {
+  readonly disk: Disk;
+  readonly log: OperatorLog;
+  /** Makes the node id and the log's salt of an empty disk. */
+  readonly random: Random;
+}
+
+export interface StoreDirectoryOptions {
+  /** Absolute; belongs to this node alone. */
+  readonly directory: string;
+  /** `host:port`. */
+  readonly name: string;
+  readonly keyBits: number;
+}
+
+export interface StoreDirectory {
+  readonly identity: Identity;
+  readonly logDirectory: string;
+  readonly segments: readonly Segment[];
+  readonly end: LogEnd;
+  readonly lock: DiskLock;
+}
+
+/** Why a directory can't be used. */
+export type OpenRefusal =
+  /** The directory of the node `name` with M = `keyBits`. */
+  | { readonly kind: 'foreign'; readonly name: string; readonly keyBits: number }
+  | { readonly kind: 'newer'; readonly version: number }
+  | { readonly kind: 'in-use' }
+  | { readonly kind: 'damaged'; readonly file: string; readonly offset: number; readonly detail: string };
+
+export type DirectoryOutcome = { readonly kind: 'opened'; readonly opened: StoreDirectory } | OpenRefusal;
+
+/** Rejects only with errors of the disk itself. */
+export async function openStoreDirectory(deps: StoreDirectoryDeps, options: StoreDirectoryOptions, apply: ApplyRecord): Promise<DirectoryOutcome> {
+  await deps.disk.makeDirectory(options.directory);
+  let lock: DiskLock;
+  try {
+    lock = await deps.disk.lock(options.directory);
+  } catch (error) {
+    if (error instanceof DhtError && error.code === 'DHT_ERR_DATA_DIR_IN_USE') return { kind: 'in-use' };
+    throw error;
+  }
+  let outcome: DirectoryOutcome | null = null;
+  try {
+    outcome = await openLocked(deps, options, lock, apply);
+    return outcome;
+  } finally {
+    if (outcome?.kind !== 'opened') await lock.release();
+  }
+}
+
+async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptions, lock: DiskLock, apply: ApplyRecord): Promise<DirectoryOutcome> {
+  const { disk, random } = deps;
+  const { directory, name, keyBits } = options;
+  const logDirectory = `${directory}/log`;
+  const found = await readIdentity(disk, directory);
+  if (found.kind === 'newer') return found;
+  if (found.kind === 'damaged') return { ...found, offset: 0 };
+  if (found.kind === 'identity' && (found.identity.name !== name || found.identity.keyBits !== keyBits)) {
+    return { kind: 'foreign', name: found.identity.name, keyBits: found.identity.keyBits };
+  }
+  if (found.kind === 'missing' && (await disk.list(logDirectory)).some((file) => parseSegmentName(file) !== null)) {
+    return { kind: 'damaged', file: `${directory}/node.json`, offset: 0, detail: 'it is missing, but there is a log' };
+  }
+  const before: Identity = found.kind === 'identity'
+    ? found.identity
+    : { name, keyBits, nodeId: random.hex(16) as NodeId, boot: 0, logSalt: random.hex(SALT_BYTES) };
+  const identity: Identity = { ...before, boot: before.boot + 1 };
+  await disk.makeDirectory(logDirectory);
+  const recovered = await recoverLog(disk, { directory: logDirectory, keyBits, salt: Buffer.from(identity.logSalt, 'hex') }, apply);
+  if (recovered.kind !== 'recovered') return recovered;
+  try {
+    await writeIdentity(disk, directory, identity);
+    await tidyTail(deps, logDirectory, recovered);
+    return { kind: 'opened', opened: { identity, logDirectory, segments: recovered.segments, end: recovered.end, lock } };
+  } catch (error) {
+    for (const { file } of recovered.segments) await file.close();
+    throw error;
+  }
+}
+
+/** Removes what the crash left of a write that nobody was promised. */
+async function tidyTail(deps: StoreDirectoryDeps, logDirectory: string, recovered: LogRecovered): Promise<void> {
+  const { segments, cutBytes, unborn } = recovered;
+  if (unborn !== null) {
+    await deps.disk.remove(unborn);
+    await deps.disk.syncDirectory(logDirectory);
+  }
+  const last = segments.at(-1);
+  if (last !== undefined && cutBytes !== null) {
+    deps.log.warn('a torn write at the end of the log was cut off', { segment: last.number, bytes: cutBytes });
+    await last.file.truncate(cutBytes);
+    await last.file.sync();
+  }
+}
