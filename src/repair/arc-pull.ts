@@ -18,6 +18,7 @@ import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
 import type { Rules } from '../domain/rules.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
 import type { PageReply, RecordsReply, TransferredRecord } from '../protocol/message.ts';
+import { decideTake } from '../register/take.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
 import type { RegisterStore } from '../storage/register-store.ts';
 
@@ -177,10 +178,10 @@ export class ArcPull {
     const { store, rules } = this.#deps;
     const { key, name, ballot, record } = transferred;
     const head = store.head(key);
-    if (compareBallots(ballot, head?.accepted ?? ZERO_BALLOT) <= 0) return 'done';
-    if (rules.takeObeysPromise && compareBallots(ballot, head?.promised ?? ZERO_BALLOT) < 0) {
-      return (await this.#deps.identityRound(name)) ? 'done' : 'failed';
-    }
+    const state = { promised: head?.promised ?? ZERO_BALLOT, accepted: head?.accepted ?? ZERO_BALLOT, floor: store.floor(key) };
+    const decision = decideTake(state, ballot, rules);
+    if (decision === 'already-higher') return 'done';
+    if (decision === 'promise-in-the-way') return (await this.#deps.identityRound(name)) ? 'done' : 'failed';
     const staged: Promise<void>[] = [];
     if (record.kind === 'object' && !store.holdsBody(key, record.body.bodyId)) {
       const bytes = (frameBody ?? Buffer.alloc(0)).subarray(transferred.bodyOffset, transferred.bodyOffset + transferred.bodyLength);
