@@ -142,7 +142,10 @@ export class CatchUp {
     this.#report();
     if (this.#left.size === 0) return;
     this.#startedAt ??= this.#deps.clock.monotonicNow();
-    void this.#work(this.#run);
+    this.#work(this.#run).catch((error: unknown) => {
+      // The store failed: the node ends.
+      if (!(error instanceof DhtError)) throw error;
+    });
   }
 
   async #work(run: number): Promise<void> {

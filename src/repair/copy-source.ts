@@ -6,8 +6,9 @@
  * Source: protocol section E (2, 3, 6), rules R1, R3, R15; [Dynamo07] "Adding/Removing Storage Nodes".
  */
 import { compareBallots } from '../domain/ballot.ts';
-import { FRAME_BODY_BYTES_MAX, FRAME_HEAD_BYTES_MAX } from '../domain/limits.ts';
+import { FRAME_BODY_BYTES_MAX } from '../domain/limits.ts';
 import type { ObjectRecord } from '../domain/stored-object.ts';
+import { RECORDS_HEAD_BYTES_MAX, transferredRecordBytes } from '../protocol/copy-codec.ts';
 import type {
   PageReply, PageRequest, ReceiptsReply, ReceiptsRequest, RecordsReply, RecordsRequest, StaleEpochReply, TransferredRecord,
 } from '../protocol/message.ts';
@@ -24,9 +25,6 @@ export interface CopySourceOptions {
   /** Entries of one page at most: 84 bytes each, so 512 stay below a frame's head. */
   readonly pageEntriesMax: number;
 }
-
-/** Bytes of the head kept free for the fields around the records. */
-const HEAD_RESERVE_BYTES = 4096;
 
 export class CopySource {
   readonly #deps: CopySourceDeps;
@@ -65,7 +63,7 @@ export class CopySource {
     const records: TransferredRecord[] = [];
     const bodies: Buffer[] = [];
     let answered = 0;
-    let headBytes = HEAD_RESERVE_BYTES;
+    let headBytes = 0;
     let bodyBytes = 0;
     for (const key of request.keys) {
       const head = store.head(key);
@@ -73,12 +71,13 @@ export class CopySource {
         if (bodyBytes + head.size > FRAME_BODY_BYTES_MAX && records.length > 0) break;
         const loaded = await store.load(key, head);
         if (loaded !== null) {
-          headBytes += headBytesOf(loaded.name, loaded.record);
-          if (headBytes > FRAME_HEAD_BYTES_MAX) break;
           const bytes = await this.#inlineBody(key, loaded.record);
-          records.push({
+          const item: TransferredRecord = {
             key, name: loaded.name, ballot: head.accepted, record: loaded.record, bodyOffset: bodyBytes, bodyLength: bytes?.length ?? 0,
-          });
+          };
+          headBytes += transferredRecordBytes(item);
+          if (headBytes > RECORDS_HEAD_BYTES_MAX) break;
+          records.push(item);
           if (bytes !== null && bytes.length > 0) bodies.push(bytes);
           bodyBytes += bytes?.length ?? 0;
         }
@@ -110,14 +109,4 @@ export class CopySource {
     const found = await this.#deps.store.readBody(key, record.body.bodyId, 0, record.body.size);
     return found?.bytes ?? null;
   }
-}
-
-/** Upper bound of a record's bytes in a frame's head. */
-function headBytesOf(name: string, record: ObjectRecord): number {
-  let bytes = 160 + Buffer.byteLength(name) + record.ops.length * 52;
-  if (record.kind === 'object') {
-    bytes += 100 + record.contentType.length + record.body.chunkCrcs.length * 4;
-    for (const [metaName, value] of record.meta) bytes += 4 + Buffer.byteLength(metaName) + Buffer.byteLength(value);
-  }
-  return bytes;
 }
