@@ -25,7 +25,7 @@ export const BATCH_HEADER_BYTES = 48;
 export const RECORD_HEADER_BYTES = 10;
 export const BODY_PREFIX_BYTES = 8;
 export const SALT_BYTES = 8;
-/** Bytes of one batch at most: what 500 writers of the largest inline bodies fill while one sync runs. */
+/** Bytes of a batch from which on it takes no more bodies: 500 of the largest ones wait while one sync runs. */
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 
 const SEGMENT_MAGIC = Buffer.from('dhtlog\r\n', 'latin1');

@@ -140,7 +140,7 @@ export class Log {
       writer.patchU32(start + 6, recordBytes - RECORD_HEADER_BYTES);
       writer.patchU32(start, recordCrc(writer.view(start)));
       if (body !== null) writeBody(writer, body);
-      if (writer.length > BATCH_BYTES_MAX) throw new RangeError('the batch is full');
+      if (body !== null && writer.length > BATCH_BYTES_MAX) throw new RangeError('too many bodies wait for the disk');
       batch.count++;
       if (changes === 'all') batch.changesAll = true;
       else if (changes !== 'none') batch.keys.add(changes);
@@ -258,7 +258,7 @@ export class Log {
 
   #fail(error: unknown, batch: Batch): void {
     assert(this.#failure === null, 'a log fails once');
-    this.#failure = new Error('the disk failed to keep a write', { cause: error });
+    this.#failure = new DhtError('DHT_ERR_DISK_FAILED', 'the disk failed to keep a write', { cause: error });
     batch.reject(this.#failure);
     this.#filling.reject(this.#failure);
     this.#deps.onFailure(error);
