@@ -23,7 +23,6 @@ import type { Timer } from '../ports/clock.ts';
 import { hasher, nodeKey } from '../ring/hasher.ts';
 import { effectiveReplicas, memberById } from '../ring/placement.ts';
 import { pointers } from '../ring/pointers.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
 import { addressView } from './address-view.ts';
 import { explain } from './explain.ts';
 import { filesPage } from './files-listing.ts';

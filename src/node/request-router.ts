@@ -3,6 +3,7 @@
  * replica, copies to the copy source. A closed switch, so that a new kind of message can't be forgotten.
  */
 import { assertNever } from '../domain/assert.ts';
+import { DhtError } from '../domain/error-catalogue.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
 import type { PeerReply, PeerRequest, PositionCheckReply, PositionCheckRequest, ReplyOf, RequestKind, RequestOf } from '../protocol/message.ts';
 import type { RequestHandler } from '../peer/peer-caller.ts';
@@ -26,10 +27,20 @@ export class RequestRouter implements RequestHandler {
 
   // The kind of the reply follows from the kind of the request, which a switch can't tell the compiler.
   handle<K extends RequestKind>(from: PeerIdentity, request: RequestOf<K> & { readonly kind: K }, deadlineMs: number): Promise<ReplyOf<K>> {
-    return this.#dispatch(from, request, deadlineMs) as Promise<ReplyOf<K>>;
+    return this.#answer(from, request, deadlineMs) as Promise<ReplyOf<K>>;
   }
 
-  async #dispatch(from: PeerIdentity, request: PeerRequest, deadlineMs: number): Promise<PeerReply> {
+  /** A store that failed ends the node; until then its callers are told so. Anything else that throws is a bug. */
+  async #answer(from: PeerIdentity, request: PeerRequest, deadlineMs: number): Promise<PeerReply> {
+    try {
+      return await this.#dispatch(from, request, deadlineMs);
+    } catch (error) {
+      if (!(error instanceof DhtError)) throw error;
+      return { kind: 'fault', code: error.code, detail: error.message };
+    }
+  }
+
+  #dispatch(from: PeerIdentity, request: PeerRequest, deadlineMs: number): PeerReply | Promise<PeerReply> {
     const { membership, replica, copies, positionCheck } = this.#deps;
     switch (request.kind) {
       case 'ping':

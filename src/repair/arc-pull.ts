@@ -12,7 +12,7 @@
  */
 import { hash } from 'node:crypto';
 import { compareBallots, maxBallot, ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
-import type { Epoch, NodeId } from '../domain/ids.ts';
+import type { Epoch } from '../domain/ids.ts';
 import type { PeerTarget } from '../domain/peer-identity.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
 import type { Rules } from '../domain/rules.ts';

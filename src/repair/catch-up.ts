@@ -13,6 +13,7 @@
  *
  * Source: protocol sections A.4 (4, 5, 8), D.4, E; rule R11.
  */
+import { DhtError } from '../domain/error-catalogue.ts';
 import type { Epoch, NodeId } from '../domain/ids.ts';
 import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
 import type { Layout } from '../domain/layout.ts';
