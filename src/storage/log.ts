@@ -11,6 +11,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { assert, must } from '../domain/assert.ts';
+import { DhtError } from '../domain/error-catalogue.ts';
 import type { ObjectKey } from '../domain/ring-position.ts';
 import { BinaryWriter } from '../encoding/binary-writer.ts';
 import type { Disk, DiskFile } from '../ports/disk.ts';
