@@ -29,13 +29,15 @@ export type Fault =
   | { readonly kind: 'delay-spike'; readonly delayMs: number; readonly durationMs: number }
   | { readonly kind: 'clock-skew'; readonly victim: number; readonly skewMs: number }
   | { readonly kind: 'slow-disk'; readonly victim: number; readonly syncMs: number; readonly durationMs: number }
+  /** A sync fails: the process ends and is started again after a while. */
+  | { readonly kind: 'disk-error'; readonly victim: number; readonly downMs: number }
   /** The process stands still: a stopped container, a long collection. */
   | { readonly kind: 'pause'; readonly victim: number; readonly durationMs: number };
 
 export type FaultKind = Fault['kind'];
 
 export const FAULT_KINDS: readonly FaultKind[] = [
-  'crash', 'crash-all', 'wipe', 'join', 'leave', 'partition', 'one-way-cut', 'reset', 'delay-spike', 'clock-skew', 'slow-disk', 'pause',
+  'crash', 'crash-all', 'wipe', 'join', 'leave', 'partition', 'one-way-cut', 'reset', 'delay-spike', 'clock-skew', 'slow-disk', 'disk-error', 'pause',
 ];
 
 export interface PlannedFault {
@@ -46,6 +48,8 @@ export interface PlannedFault {
 
 export interface FaultPlan {
   readonly initialNodes: number;
+  /** Nobody leaves a ring of so few. */
+  readonly membersMin: number;
   readonly durationMs: number;
   /** How bad the network is all the time. */
   readonly network: NetworkFaults;
@@ -62,6 +66,7 @@ export interface FaultPlanOptions {
 
 export function faultPlan(random: Random, options: FaultPlanOptions): FaultPlan {
   const initialNodes = options.initialNodesMin + random.below(options.initialNodesMax - options.initialNodesMin + 1);
+  const membersMin = Math.min(initialNodes, pick(random, [1, 2, 3, 3, 3]));
   const enabled = shuffled(random, FAULT_KINDS).slice(0, 1 + random.below(FAULT_KINDS.length));
   const extraCount = random.below(options.extraFaultsMax + 1);
   const kinds: FaultKind[] = ['crash', pick(random, ['join', 'leave'] as const)];
@@ -69,7 +74,7 @@ export function faultPlan(random: Random, options: FaultPlanOptions): FaultPlan 
   const faults = kinds
     .map((kind) => ({ atMs: Math.floor(random.float() * options.durationMs), fault: draw(kind, random) }))
     .sort((a, b) => a.atMs - b.atMs);
-  return { initialNodes, durationMs: options.durationMs, network: backgroundNoise(random), faults };
+  return { initialNodes, membersMin, durationMs: options.durationMs, network: backgroundNoise(random), faults };
 }
 
 /** Half of all runs have a calm network; the others lose, break and split at rates of their own. */
@@ -93,6 +98,7 @@ function draw(kind: FaultKind, random: Random): Fault {
   switch (kind) {
     case 'crash':
     case 'wipe':
+    case 'disk-error':
       return { kind, victim, downMs: spell(random) };
     case 'crash-all':
       return { kind, downMs: spell(random) };

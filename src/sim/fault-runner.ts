@@ -1,7 +1,7 @@
 /**
  * Carries out a fault plan on a cluster. Faults overlap freely, but for what would make the checks mean nothing: a disk
  * is lost only while the ring is whole and at rest, so that at most one disk of a replica set is missing before the
- * ring is repaired (two lost disks may lose data, and we promise no more), and nobody leaves a ring of three or fewer.
+ * ring is repaired (two lost disks may lose data, and we promise no more), and rings don't get smaller than planned.
  *
  * `finish` ends all faults: heals the network, wakes and starts every node.
  */
@@ -14,8 +14,8 @@ import { CALM_NETWORK } from './sim-network.ts';
 import type { SimNode } from './sim-node.ts';
 import type { Simulation } from './simulation.ts';
 
-/** Members that a ring keeps when one leaves. */
-const MEMBERS_KEPT = 3;
+/** Members of a ring that survives the loss of a disk: with two, one lost disk is half of every replica set. */
+const MEMBERS_FOR_LOSS = 3;
 /** Virtual milliseconds that the loss of a disk waits for the ring to be at rest; then it doesn't happen. */
 const REST_WAIT_MS = 15_000;
 
@@ -31,6 +31,7 @@ export class FaultRunner {
   /** Faults that happened, by kind. */
   readonly counts = new Map<string, number>();
   readonly #deps: FaultRunnerDeps;
+  #membersMin = 1;
   #isDiskMissing = false;
   #isFinished = false;
 
@@ -42,6 +43,7 @@ export class FaultRunner {
   async run(plan: FaultPlan): Promise<void> {
     const { clock } = this.#deps.sim;
     this.#deps.network.setFaults(plan.network);
+    this.#membersMin = plan.membersMin;
     await Promise.all(
       plan.faults.map(async ({ atMs, fault }) => {
         await clock.sleep(atMs);
@@ -92,6 +94,8 @@ export class FaultRunner {
       }
       case 'slow-disk':
         return await this.#slowDisk(fault, this.#anyNode(fault.victim), fault.syncMs, fault.durationMs);
+      case 'disk-error':
+        return await this.#diskError(fault, this.#upNode(fault.victim), fault.downMs);
       case 'pause':
         return await this.#pause(fault, this.#upNode(fault.victim), fault.durationMs);
       default:
@@ -119,7 +123,7 @@ export class FaultRunner {
 
   async #wipe(fault: Fault, victim: number, downMs: number): Promise<boolean> {
     const { sim, cluster } = this.#deps;
-    const isAtRest = (): boolean => !this.#isDiskMissing && cluster.nodes().length >= MEMBERS_KEPT && cluster.isQuiet();
+    const isAtRest = (): boolean => !this.#isDiskMissing && cluster.nodes().length >= MEMBERS_FOR_LOSS && cluster.isQuiet();
     if (!(await sim.waitUntil(() => this.#isFinished || isAtRest(), REST_WAIT_MS, 100)) || this.#isFinished) return false;
     const node = this.#upNode(victim);
     if (node === null) return false;
@@ -135,7 +139,8 @@ export class FaultRunner {
 
   async #leave(fault: Fault, victim: number): Promise<boolean> {
     const node = this.#upNode(victim);
-    if (node === null || this.#deps.cluster.nodes().length <= MEMBERS_KEPT) return false;
+    const members = node?.program()?.layout()?.members.length ?? 0;
+    if (node === null || members <= this.#membersMin) return false;
     this.#note(fault, node);
     const outcome = await Promise.race([node.program()?.service.leave(), this.#deps.sim.clock.sleep(5000)]);
     return outcome?.kind === 'leaving';
@@ -147,6 +152,17 @@ export class FaultRunner {
     node.slowDisk(syncMs);
     await this.#sleep(durationMs);
     node.slowDisk(null);
+    return true;
+  }
+
+  async #diskError(fault: Fault, node: SimNode | null, downMs: number): Promise<boolean> {
+    if (node === null) return false;
+    this.#note(fault, node);
+    node.failSync();
+    const { sim } = this.#deps;
+    await sim.waitUntil(() => this.#isFinished || !node.isUp(), REST_WAIT_MS, 100);
+    await this.#sleep(downMs);
+    node.start();
     return true;
   }
 

@@ -96,6 +96,8 @@ export class SimNode {
   #life: Life | null = null;
   #lives = 0;
   #isGone = false;
+  /** A disk error was planted: the process ends by itself, and that is right. */
+  #mayExit = false;
   #isPaused = false;
 
   constructor(deps: SimNodeDeps, place: NodePlace) {
@@ -156,7 +158,9 @@ export class SimNode {
         if (this.#life === life) life.program = program;
       },
       (error: unknown) => {
-        if (this.#life === life) sim.abort(`${this.name} can't start: ${describe(error)}`);
+        if (this.#life !== life) return;
+        if (this.#mayExit) this.#exited(String(error));
+        else sim.abort(`${this.name} can't start: ${describe(error)}`);
       },
     );
   }
@@ -189,6 +193,12 @@ export class SimNode {
     this.#deps.sim.note(this.name, 'goes on');
     this.#isPaused = false;
     this.#life?.lifeline.resume();
+  }
+
+  /** The next sync of a file fails: the process has to end, as nobody knows what the medium holds. */
+  failSync(): void {
+    this.#mayExit = true;
+    this.disk.failNext('sync', 'EIO');
   }
 
   /** Every sync takes this long; null: as fast as it was built. */
@@ -224,6 +234,8 @@ export class SimNode {
 
   #exited(reason: string): void {
     this.#deps.sim.note(this.name, `process exits: ${reason}`);
+    if (!this.#mayExit) this.#deps.sim.fail(`${this.name} ended by itself: ${reason}`);
+    this.#mayExit = false;
     this.#die();
     this.disk.crash();
   }

@@ -9,6 +9,7 @@
  */
 import type { Random } from '../ports/random.ts';
 import { checkBodies } from './checkers/bodies.ts';
+import { checkCopies } from './checkers/copies.ts';
 import { checkDurability } from './checkers/durability.ts';
 import { checkLinearizability } from './checkers/linearizability.ts';
 import { OBJECT_MODEL } from './checkers/object-model.ts';
@@ -146,6 +147,7 @@ export class WholeNodeRun {
       const tag = await this.#workload.get('checker', name, this.#random);
       if (tag === undefined) this.#sim.fail(`"${name}" can't be read at rest`);
       else this.#expectDurable(name, tag);
+      checkCopies(name, this.#cluster.programs()).forEach((wrong) => this.#sim.fail(wrong));
     }
   }
 
