@@ -63,8 +63,10 @@ export class Leave {
 
   begin(now: MonotonicMs): void {
     if (this.#stage !== 'none') return;
-    const { layout } = this.#deps.keeper;
-    if (layout === null || (layout.members.length === 1 && this.#deps.keeper.isMember)) {
+    const { keeper } = this.#deps;
+    const { layout } = keeper;
+    // A joiner may be in the layout that is being adopted: then this node isn't the last.
+    if (layout === null || (layout.members.length === 1 && keeper.isMember && !keeper.isChanging)) {
       this.#stage = 'left';
       this.#deps.exchange.emit({ kind: 'left' });
       return;

@@ -236,7 +236,8 @@ export class DhtNode implements NodeService {
     }
     this.#isLeaving = true;
     this.#deps.log.info('leaving the ring', { epoch: layout.epoch });
-    if (isAloneIn(layout, store.nodeId)) this.#finish({ kind: 'left' });
+    // A joiner may be in a layout that is not durable yet: then this node isn't the last.
+    if (isAloneIn(store.layout() ?? layout, store.nodeId)) this.#finish({ kind: 'left' });
     else driver.dispatch({ kind: 'leave' });
     return { kind: 'leaving' };
   }

@@ -7,6 +7,7 @@
  * Source: protocol section E (6, 7), rule R15, invariant I19.
  */
 import { isZeroBallot } from '../domain/ballot.ts';
+import { DhtError } from '../domain/error-catalogue.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
@@ -62,13 +63,20 @@ export class Release {
   onLayout(layout: Layout): void {
     this.stop();
     this.#isDone = false;
-    if (layout.phase === 'stable') void this.#pass(this.#run, layout);
+    if (layout.phase === 'stable') this.#begin(this.#run, layout);
   }
 
   stop(): void {
     this.#run += 1;
     this.#retry?.cancel();
     this.#retry = null;
+  }
+
+  #begin(run: number, layout: Layout): void {
+    this.#pass(run, layout).catch((error: unknown) => {
+      // The store failed: the node ends.
+      if (!(error instanceof DhtError)) throw error;
+    });
   }
 
   async #pass(run: number, layout: Layout): Promise<void> {
@@ -92,7 +100,7 @@ export class Release {
     if (released > 0) this.#deps.log.info('released registers of other owners', { released, keysLeft, epoch: layout.epoch });
     this.#isDone = keysLeft === 0;
     if (this.#isDone) this.#deps.onDone();
-    else this.#retry = this.#deps.clock.after(this.#options.retryMs, () => { void this.#pass(run, layout); });
+    else this.#retry = this.#deps.clock.after(this.#options.retryMs, () => { this.#begin(run, layout); });
   }
 
   /** Null: a newer layout came, this pass is over. */
