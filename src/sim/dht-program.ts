@@ -35,6 +35,15 @@ export function dhtProgram(options: DhtProgramOptions): StartProgram {
     void node.ended.then((end) => {
       if (end.kind === 'failed' || end.kind === 'identity-lost') exit(`${end.kind}: ${end.detail}`);
     });
-    return { service: node, store: node.store, layout: () => node.store.layout(), stop: () => node.stop() };
+    return {
+      service: node,
+      store: node.store,
+      // The store holds a newer one before it is durable and current.
+      layout: () => {
+        const layout = node.store.layout();
+        return layout?.epoch === node.view().epoch ? layout : null;
+      },
+      stop: () => node.stop(),
+    };
   };
 }

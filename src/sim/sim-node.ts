@@ -55,6 +55,7 @@ export interface NodePlace {
 export interface NodeProgram {
   readonly service: NodeService;
   readonly store: RegisterStore;
+  /** The layout in which it answers; null while there is none, or it changes. */
   layout(): Layout | null;
   stop(): Promise<void>;
 }
@@ -96,8 +97,8 @@ export class SimNode {
   #life: Life | null = null;
   #lives = 0;
   #isGone = false;
-  /** A disk error was planted: the process ends by itself, and that is right. */
-  #mayExit = false;
+  /** Disk errors planted and not met yet: as often may the process end by itself. */
+  #exitsPlanned = 0;
   #isPaused = false;
 
   constructor(deps: SimNodeDeps, place: NodePlace) {
@@ -159,7 +160,7 @@ export class SimNode {
       },
       (error: unknown) => {
         if (this.#life !== life) return;
-        if (this.#mayExit) this.#exited(String(error));
+        if (this.#exitsPlanned > 0) this.#exited(String(error));
         else sim.abort(`${this.name} can't start: ${describe(error)}`);
       },
     );
@@ -197,7 +198,7 @@ export class SimNode {
 
   /** The next sync of a file fails: the process has to end, as nobody knows what the medium holds. */
   failSync(): void {
-    this.#mayExit = true;
+    this.#exitsPlanned++;
     this.disk.failNext('sync', 'EIO');
   }
 
@@ -234,8 +235,8 @@ export class SimNode {
 
   #exited(reason: string): void {
     this.#deps.sim.note(this.name, `process exits: ${reason}`);
-    if (!this.#mayExit) this.#deps.sim.fail(`${this.name} ended by itself: ${reason}`);
-    this.#mayExit = false;
+    if (this.#exitsPlanned === 0) this.#deps.sim.fail(`${this.name} ended by itself: ${reason}`);
+    this.#exitsPlanned = Math.max(0, this.#exitsPlanned - 1);
     this.#die();
     this.disk.crash();
   }
