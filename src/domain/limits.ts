@@ -10,6 +10,16 @@ export const NAME_BYTES_MAX = 1024;
 export const INLINE_BODY_BYTES_MAX = 128 * 1024;
 /** Bytes of a body chunk: unit of checksums, of ranges and of going on at another replica. */
 export const CHUNK_BYTES = 256 * 1024;
+/** Bytes of the largest object: 5 TiB, S3's limit. One object has to fit each of its replicas' disks. */
+export const OBJECT_BYTES_MAX = 5 * 2 ** 40;
+/** Bytes by which a replica may be behind the sender of a large body before it is cut and repaired later (protocol C.2). */
+export const BODY_LAG_BYTES_MAX = 8 * 1024 * 1024;
+/** Milliseconds that a replaced large body stays readable after it was last read: above any pause of a slow reader. */
+export const BODY_LINGER_MS = 60_000;
+/** Milliseconds without progress after which the transfer of a large body is given up. */
+export const BODY_PROGRESS_MS = 30_000;
+/** Names in one page of a listing. */
+export const LIST_PAGE_MAX = 1000;
 /** Bytes of a frame's head (protocol G). */
 export const FRAME_HEAD_BYTES_MAX = 64 * 1024;
 /** Bytes of a frame's body (protocol G). */

@@ -28,6 +28,59 @@ export interface PutRequest {
   readonly opId: OpId | null;
 }
 
+/** A body that comes piece by piece; whoever reads sets the pace. */
+export interface BodySource {
+  /** The next bytes, of any length; null at the end. Rejects when the sender breaks off: then nothing is stored. */
+  next(): Promise<Buffer | null>;
+}
+
+export interface PutStreamRequest extends Omit<PutRequest, 'body'> {
+  readonly source: BodySource;
+  /** Bytes announced by the client; null when unknown. Another length at the end is refused. */
+  readonly expectedSize: number | null;
+  /**
+   * Asked after the last byte and before anything is committed: null to go on, or why not (a digest that doesn't match).
+   */
+  readonly verify: () => { readonly code: ErrorCode; readonly detail: string } | null;
+}
+
+/** A stored body, read in order; whoever reads sets the pace. */
+export interface BodyReader {
+  /** The next bytes; null at the end. Rejects when no replica can give them any more, or the whole fails its SHA-256. */
+  next(): Promise<Buffer | null>;
+  /** The reader is of no more interest: what is on its way is dropped. */
+  cancel(): void;
+}
+
+/** Bytes [offset, offset + length) of an object. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface ListRequest {
+  readonly prefix: string;
+  /** Names that go on behind the prefix with this text in them are shown as one common prefix; null: all names. */
+  readonly delimiter: string | null;
+  /** 1 to LIST_PAGE_MAX entries and common prefixes together. */
+  readonly limit: number;
+  /** As the page before returned it; null: from the beginning. */
+  readonly cursor: string | null;
+}
+
+export interface ListedObject {
+  readonly name: string;
+  readonly size: number;
+  /** Strong, with its quotes. */
+  readonly etag: string;
+  /** RFC 3339. */
+  readonly modified: string;
+}
+
+export type ListOutcome =
+  | { readonly kind: 'page'; readonly objects: readonly ListedObject[]; readonly commonPrefixes: readonly string[]; readonly cursor: string | null }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly detail: string };
+
 export interface DeleteRequest {
   readonly name: string;
   readonly condition: WriteCondition;
@@ -68,7 +121,15 @@ export type WriteFailure =
 export type PutOutcome = { readonly kind: 'stored'; readonly isCreated: boolean; readonly receipt: Receipt } | WriteFailure;
 export type DeleteOutcome = { readonly kind: 'deleted'; readonly wasPresent: boolean } | WriteFailure;
 export type GetOutcome =
-  | { readonly kind: 'found'; readonly record: LiveRecord; readonly body: Buffer | null; readonly isStalePossible: boolean }
+  | {
+    readonly kind: 'found';
+    readonly record: LiveRecord;
+    /** The bytes of an inline body when they were wanted; null: not wanted, or large. */
+    readonly body: Buffer | null;
+    /** Reads a large body, or a range of it; throws nothing, opens nothing before the first `next`. */
+    readonly open: (range: ByteRange) => BodyReader;
+    readonly isStalePossible: boolean;
+  }
   | { readonly kind: 'absent' }
   | { readonly kind: 'unavailable'; readonly code: ErrorCode; readonly detail: string };
 

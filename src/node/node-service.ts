@@ -4,7 +4,7 @@
  * only translates; all are plain values.
  */
 import type { ErrorCode } from '../domain/error-catalogue.ts';
-import type { DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, PutOutcome, PutRequest } from '../domain/object-operation.ts';
+import type { DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, ListOutcome, ListRequest, PutOutcome, PutRequest, PutStreamRequest } from '../domain/object-operation.ts';
 
 export interface AddressView {
   readonly host: string;
@@ -117,7 +117,12 @@ export interface HealthView {
 }
 
 export interface ObjectService {
+  /** Bodies up to INLINE_BODY_BYTES_MAX. */
   put(request: PutRequest): Promise<PutOutcome>;
+  /** Bodies of any length; ends up as `put` when the body turns out to be small. */
+  putStream(request: PutStreamRequest): Promise<PutOutcome>;
+  /** Names over the whole ring. */
+  list(request: ListRequest): Promise<ListOutcome>;
   get(request: GetRequest): Promise<GetOutcome>;
   delete(request: DeleteRequest): Promise<DeleteOutcome>;
 }

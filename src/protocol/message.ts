@@ -253,8 +253,12 @@ export interface AcceptRequest {
 export interface AcceptReply {
   readonly kind: 'accept-reply';
   readonly epoch: Epoch;
-  /** body-missing: no holder gave the body in time; nothing was accepted. */
-  readonly state: 'accepted' | 'refused' | 'body-missing';
+  /**
+   * body-missing: no holder gave the body; nothing was accepted. body-pulling: a large body is on its way here, nothing was
+   * accepted yet, ask again; `pulledBytes` tells the progress.
+   */
+  readonly state: 'accepted' | 'refused' | 'body-missing' | 'body-pulling';
+  readonly pulledBytes: number;
   readonly promised: Ballot;
 }
 
@@ -283,7 +287,7 @@ export interface StaleEpochReply {
 
 // ---------------------------------------------------------------------------------------------------------- copy
 
-/** Bytes [offset, offset + length) of a body; length at most a chunk. */
+/** Bytes [offset, offset + length) of a body; length at most FRAME_BODY_BYTES_MAX. */
 export interface BodyFetchRequest {
   readonly kind: 'body-fetch';
   readonly bodyId: BodyId;
@@ -297,6 +301,73 @@ export interface BodyFetchReply {
   /** Of the whole body. */
   readonly size: number;
   readonly body: Buffer | null;
+}
+
+/**
+ * Bytes of a large body for its staging file, in order; the first has offset 0 or where an earlier attempt ended. All
+ * messages of one body take the same connection, so they arrive in order.
+ */
+export interface StageRequest {
+  readonly kind: 'stage';
+  readonly name: string;
+  readonly bodyId: BodyId;
+  readonly offset: number;
+  readonly body: Buffer;
+}
+export interface StageReply {
+  readonly kind: 'stage-reply';
+  /** out-of-order: `length` tells where to go on. refused: give this replica up. */
+  readonly state: 'ok' | 'out-of-order' | 'refused' | 'full';
+  /** Bytes in the staging file. */
+  readonly length: number;
+}
+
+/** The end of a large body: length and digest of the whole. `held`: durable here. */
+export interface StageEndRequest {
+  readonly kind: 'stage-end';
+  readonly name: string;
+  readonly bodyId: BodyId;
+  readonly size: number;
+  readonly sha256: string;
+}
+export interface StageEndReply {
+  readonly kind: 'stage-end-reply';
+  readonly state: 'held' | 'mismatch' | 'refused';
+}
+
+/** The client went away, or the digest didn't match: the staging file is dropped. */
+export interface StageAbortRequest {
+  readonly kind: 'stage-abort';
+  readonly name: string;
+  readonly bodyId: BodyId;
+}
+export interface StageAbortReply {
+  readonly kind: 'stage-abort-reply';
+}
+
+/** Registers by name in UTF-8 byte order, of what this node holds as a replica in this epoch. */
+export interface ListRequest {
+  readonly kind: 'list';
+  readonly epoch: Epoch;
+  readonly prefix: string;
+  /** Where to begin; null: at the prefix. */
+  readonly from: { readonly name: string; readonly isInclusive: boolean } | null;
+  readonly limit: number;
+}
+export interface ListedEntry {
+  readonly name: string;
+  readonly accepted: Ballot;
+  readonly version: Ballot;
+  readonly recordKind: 'object' | 'tombstone';
+  readonly size: number;
+}
+export interface ListReply {
+  readonly kind: 'list-reply';
+  readonly epoch: Epoch;
+  /** In the frame's body; fewer than asked for when they don't fit. */
+  readonly entries: readonly ListedEntry[];
+  /** Nothing with this prefix follows here. */
+  readonly isLast: boolean;
 }
 
 /** Registers of (from, to] after the cursor, in key order. */
@@ -402,13 +473,17 @@ export interface ReplyByRequest {
   'records': RecordsReply | StaleEpochReply;
   'receipts': ReceiptsReply | StaleEpochReply;
   'inspect': InspectReply;
+  'stage': StageReply;
+  'stage-end': StageEndReply;
+  'stage-abort': StageAbortReply;
+  'list': ListReply | StaleEpochReply;
 }
 
 export type PeerRequest =
   | PingRequest | ProbeRequest | WhoAreYouRequest | FindSuccessorRequest | JoinRequest | LeaveRequest | NotifyRequest
   | LayoutFetchRequest | LayoutAnnounceRequest | LayoutPrepareRequest | LayoutAcceptRequest | CaughtRequest
   | PositionCheckRequest | PrepareRequest | AcceptRequest | ReadRequest | BodyFetchRequest | PageRequest
-  | RecordsRequest | ReceiptsRequest | InspectRequest;
+  | RecordsRequest | ReceiptsRequest | InspectRequest | StageRequest | StageEndRequest | StageAbortRequest | ListRequest;
 
 export type RequestKind = PeerRequest['kind'];
 type RequestByKind = { readonly [K in RequestKind]: Extract<PeerRequest, { kind: K }> };
@@ -417,13 +492,27 @@ export type ReplyOf<K extends RequestKind> = ReplyByRequest[K] | FaultReply;
 export type PeerReply = ReplyByRequest[RequestKind] | FaultReply;
 export type PeerMessage = PeerRequest | PeerReply;
 
-/** Which connection a request takes: small ring messages never wait behind bodies (protocol G). */
-export type Channel = 'control' | 'data';
+/** Which connection a request takes: ring messages never wait behind data, nor small operations behind large bodies (protocol G). */
+export type Channel = 'control' | 'data' | 'body';
 
 const DATA_KINDS: ReadonlySet<RequestKind> = new Set<RequestKind>([
-  'prepare', 'accept', 'read', 'body-fetch', 'page', 'records', 'receipts', 'inspect',
+  'prepare', 'accept', 'read', 'page', 'records', 'receipts', 'inspect', 'list',
 ]);
+const BODY_KINDS: ReadonlySet<RequestKind> = new Set<RequestKind>(['stage', 'stage-end', 'stage-abort', 'body-fetch']);
 
 export function channelOf(kind: RequestKind): Channel {
-  return DATA_KINDS.has(kind) ? 'data' : 'control';
+  if (DATA_KINDS.has(kind)) return 'data';
+  return BODY_KINDS.has(kind) ? 'body' : 'control';
+}
+
+/** Messages with the same lane take the same connection, in the order of their calls; null: any of the channel. */
+export function laneOf(request: PeerRequest): string | null {
+  switch (request.kind) {
+    case 'stage':
+    case 'stage-end':
+    case 'stage-abort':
+      return request.bodyId;
+    default:
+      return null;
+  }
 }

@@ -36,6 +36,33 @@ export interface LoadedRecord {
   readonly record: ObjectRecord;
 }
 
+/** Writes one large body. After `finish` or `abort` it is of no more use. */
+export interface BodyWriter {
+  /** Bytes already there and checked: above 0 when an earlier attempt was broken off. */
+  readonly length: number;
+  /** Appends; every piece but the last is CHUNK_BYTES long. Resolves when the disk took it, so awaiting is back-pressure. */
+  append(bytes: Buffer): Promise<void>;
+  /**
+   * Checks length and SHA-256 of the whole, makes file and directories durable, and notes the body as staged in the log.
+   * `mismatch`: it isn't that body; the file is dropped.
+   */
+  finish(expected: { readonly size: number; readonly sha256: string }): Promise<'held' | 'mismatch'>;
+  /** Gives up. `keep`: what is there stays for a later attempt until STAGING_TTL_MS. */
+  abort(keep: 'keep' | 'drop'): Promise<void>;
+}
+
+/** What a listing shows of one register: live objects and tombstones, so that a newer tombstone hides an older object. */
+export interface NamedEntry {
+  readonly name: string;
+  readonly key: ObjectKey;
+  /** The accepted ballot: the highest among the replicas counts. */
+  readonly accepted: Ballot;
+  /** The record's version: ETag, and Last-Modified. */
+  readonly version: Ballot;
+  readonly kind: 'object' | 'tombstone';
+  readonly size: number;
+}
+
 export interface RegisterStore {
   /** Null: the key was never seen here. */
   head(key: ObjectKey): RegisterHead | null;
@@ -57,6 +84,11 @@ export interface RegisterStore {
   accept(key: ObjectKey, name: string, ballot: Ballot, record: ObjectRecord): Promise<void>;
   /** Keeps a body that no record names yet, until STAGING_TTL_MS. The bytes belong to the store from now on. */
   stage(key: ObjectKey, bodyId: BodyId, bytes: Buffer): Promise<void>;
+  /**
+   * Begins, or goes on with, a large body: its bytes go to a file of its own under `staging/`, in order, and count as held
+   * only once `finish` resolved with `held`. One writer a body at a time. `busy`: another writer has it. `full`: no space.
+   */
+  openBody(key: ObjectKey, bodyId: BodyId): Promise<BodyWriter | 'busy' | 'full'>;
   /** Whether the body is here, staged or named by the accepted record (applied; durable after `settled`). */
   holdsBody(key: ObjectKey, bodyId: BodyId): boolean;
   /** Bytes [offset, offset + length) of a held body, CRC-checked; null when it isn't held, or no longer because it has rotted. */
@@ -64,6 +96,12 @@ export interface RegisterStore {
 
   /** Registers of the arc after the cursor in key order, clockwise from `arc.from`; at most `limit`. */
   scan(arc: RingArc, after: ObjectKey | null, limit: number): { readonly entries: readonly ScanEntry[]; readonly isLast: boolean };
+  /**
+   * Accepted registers by name in UTF-8 byte order, from `from` on (inclusive) or behind it (exclusive), as long as the
+   * name begins with `prefix`; at most `limit`. From memory, no disk. Bytes of names and entries are what it costs.
+   */
+  scanNames(prefix: string, from: { readonly name: string; readonly isInclusive: boolean } | null, limit: number): { readonly entries: readonly NamedEntry[]; readonly isLast: boolean };
+
   /** Highest floor of the buckets the arc touches. */
   floorOf(arc: RingArc): Ballot;
   /** Raises the floor of the buckets that the arc touches (catch-up takes over the highest floor, R11). */
