@@ -2,6 +2,7 @@
  * Sizes and times inside a node, each with its unit and its reason. They are not settings: an operator has no better
  * knowledge of them. The simulator uses smaller sizes so that segments, pages and pools turn over in short runs.
  */
+import { BODY_LIMITS, type BodyLimits } from '../domain/body-limits.ts';
 import type { PeerOptions } from '../peer/peer-options.ts';
 import type { CoordinatorOptions } from '../replication/coordinator.ts';
 import type { ObjectStoreOptions } from '../storage/object-store.ts';
@@ -9,6 +10,8 @@ import type { ObjectStoreOptions } from '../storage/object-store.ts';
 export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax'>;
 
 export interface NodeTuning {
+  /** Where bodies are cut; handed to storage, replication and repair. */
+  readonly bodies: BodyLimits;
   readonly store: StoreTuning;
   readonly peer: PeerOptions;
   readonly operations: Omit<CoordinatorOptions, 'operationDeadlineMs'>;
@@ -39,6 +42,7 @@ export interface NodeTuning {
 }
 
 export const NODE_TUNING: NodeTuning = {
+  bodies: BODY_LIMITS,
   store: {
     segmentBytes: 64 * 1024 * 1024,
     recordCacheBytes: 32 * 1024 * 1024,
