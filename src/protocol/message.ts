@@ -353,6 +353,11 @@ export interface ListRequest {
   /** Where to begin; null: at the prefix. */
   readonly from: { readonly name: string; readonly isInclusive: boolean } | null;
   readonly limit: number;
+  /**
+   * Of names that are the same up to the first delimiter behind the prefix, only `namesMax` are wanted: the listing goes
+   * on behind them all. Null: every name.
+   */
+  readonly grouping: { readonly delimiter: string; readonly namesMax: number } | null;
 }
 export interface ListedEntry {
   readonly name: string;
