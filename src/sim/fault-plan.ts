@@ -31,13 +31,15 @@ export type Fault =
   | { readonly kind: 'slow-disk'; readonly victim: number; readonly syncMs: number; readonly durationMs: number }
   /** A sync fails: the process ends and is started again after a while. */
   | { readonly kind: 'disk-error'; readonly victim: number; readonly downMs: number }
+  /** Writing the file of a large body fails: that replica has to do without. */
+  | { readonly kind: 'staging-error'; readonly victim: number; readonly operation: 'open' | 'write'; readonly code: 'EIO' | 'ENOSPC'; readonly skip: number }
   /** The process stands still: a stopped container, a long collection. */
   | { readonly kind: 'pause'; readonly victim: number; readonly durationMs: number };
 
 export type FaultKind = Fault['kind'];
 
 export const FAULT_KINDS: readonly FaultKind[] = [
-  'crash', 'crash-all', 'wipe', 'join', 'leave', 'partition', 'one-way-cut', 'reset', 'delay-spike', 'clock-skew', 'slow-disk', 'disk-error', 'pause',
+  'crash', 'crash-all', 'wipe', 'join', 'leave', 'partition', 'one-way-cut', 'reset', 'delay-spike', 'clock-skew', 'slow-disk', 'disk-error', 'staging-error', 'pause',
 ];
 
 export interface PlannedFault {
@@ -117,6 +119,8 @@ function draw(kind: FaultKind, random: Random): Fault {
       return { kind, victim, skewMs: Math.floor(between(random, -1, 1) * pick(random, [100, 10_000, 3_600_000])) };
     case 'slow-disk':
       return { kind, victim, syncMs: Math.floor(between(random, 20, 400)), durationMs: spell(random) };
+    case 'staging-error':
+      return { kind, victim, operation: pick(random, ['open', 'write', 'write'] as const), code: pick(random, ['EIO', 'ENOSPC'] as const), skip: random.below(6) };
     case 'pause':
       return { kind, victim, durationMs: spell(random) };
   }

@@ -96,6 +96,13 @@ export class FaultRunner {
         return await this.#slowDisk(fault, this.#anyNode(fault.victim), fault.syncMs, fault.durationMs);
       case 'disk-error':
         return await this.#diskError(fault, this.#upNode(fault.victim), fault.downMs);
+      case 'staging-error': {
+        const node = this.#anyNode(fault.victim);
+        if (node === null) return false;
+        this.#note(fault, node);
+        node.failStaging(fault.operation, fault.code, fault.skip);
+        return true;
+      }
       case 'pause':
         return await this.#pause(fault, this.#upNode(fault.victim), fault.durationMs);
       default:

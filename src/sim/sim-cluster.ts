@@ -47,10 +47,10 @@ export class SimCluster {
   add(place: NodePlace): SimNode {
     const { sim, network, startProgram } = this.#deps;
     const name = `${place.host}:${place.port}`;
-    const syncLatency = { ...this.#options.disk.syncLatency };
-    const disk = new SimDisk({ clock: sim.clock, random: sim.random.fork(`disk of ${name}`) }, { ...this.#options.disk, syncLatency });
+    const latencies = { syncLatency: { ...this.#options.disk.syncLatency }, otherLatency: { ...this.#options.disk.otherLatency } };
+    const disk = new SimDisk({ clock: sim.clock, random: sim.random.fork(`disk of ${name}`) }, { ...this.#options.disk, ...latencies });
     const plug = { endpoint: network.endpoint(name), unplug: () => network.crash(name) };
-    const node = new SimNode({ sim, disk, syncLatency, plug, startProgram }, place);
+    const node = new SimNode({ sim, disk, latencies, plug, startProgram }, place);
     this.#nodes.push(node);
     node.start();
     return node;

@@ -58,7 +58,7 @@ export class SimDisk {
   #life: Life = { isOver: true, timers: new Set(), locks: new Set() };
   #operationCount = 0;
   #capacityBytes: number;
-  #faults: { readonly operation: SimDiskOperation; readonly code: string; skip: number }[] = [];
+  #faults: { readonly operation: SimDiskOperation; readonly code: string; skip: number; readonly where: string }[] = [];
 
   constructor(deps: SimDiskDeps, options: SimDiskOptions) {
     this.#deps = deps;
@@ -95,9 +95,9 @@ export class SimDisk {
     this.#directories.clear();
   }
 
-  /** The next `operation` after `skip` more of its kind fails with `code` (EIO, ENOSPC). */
-  failNext(operation: SimDiskOperation, code: string, skip = 0): void {
-    this.#faults.push({ operation, code, skip });
+  /** The next `operation` after `skip` more of its kind, on a path with `where` in it, fails with `code` (EIO, ENOSPC). */
+  failNext(operation: SimDiskOperation, code: string, skip = 0, where = ''): void {
+    this.#faults.push({ operation, code, skip, where });
   }
 
   setCapacity(capacityBytes: number): void {
@@ -116,10 +116,10 @@ export class SimDisk {
   }
 
   /** Runs `act` after the operation's time, if the life still lasts; a fault injected for it rejects instead. */
-  run<T>(life: Life, operation: SimDiskOperation, act: () => T): Promise<T> {
+  run<T>(life: Life, operation: SimDiskOperation, path: string, act: () => T): Promise<T> {
     if (!life.isOver) this.#deps.onOperation?.(operation, ++this.#operationCount);
     if (life.isOver) return new Promise(neverSettles);
-    const fault = this.#takeFault(operation);
+    const fault = this.#takeFault(operation, path);
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         if (fault !== null) return void reject(diskError(fault, operation));
@@ -226,8 +226,8 @@ export class SimDisk {
     }
   }
 
-  #takeFault(operation: SimDiskOperation): string | null {
-    const index = this.#faults.findIndex((fault) => fault.operation === operation);
+  #takeFault(operation: SimDiskOperation, path: string): string | null {
+    const index = this.#faults.findIndex((fault) => fault.operation === operation && path.includes(fault.where));
     const fault = this.#faults[index];
     if (fault === undefined) return null;
     if (fault.skip > 0) {
@@ -266,40 +266,43 @@ class LifeDisk implements Disk {
   }
 
   makeDirectory(path: string): Promise<void> {
-    return this.#disk.run(this.#life, 'make-directory', () => { this.#disk.makeDirectory(path); });
+    return this.#disk.run(this.#life, 'make-directory', path, () => { this.#disk.makeDirectory(path); });
   }
   list(path: string): Promise<string[]> {
-    return this.#disk.run(this.#life, 'list', () => this.#disk.list(path));
+    return this.#disk.run(this.#life, 'list', path, () => this.#disk.list(path));
   }
   open(path: string, mode: 'create' | 'read' | 'update'): Promise<DiskFile> {
-    return this.#disk.run(this.#life, 'open', () => new LifeFile(this.#disk, this.#life, this.#disk.open(path, mode)));
+    return this.#disk.run(this.#life, 'open', path, () => new LifeFile(this.#disk, this.#life, path, this.#disk.open(path, mode)));
   }
   rename(from: string, to: string): Promise<void> {
-    return this.#disk.run(this.#life, 'rename', () => { this.#disk.rename(from, to); });
+    return this.#disk.run(this.#life, 'rename', from, () => { this.#disk.rename(from, to); });
   }
   remove(path: string): Promise<void> {
-    return this.#disk.run(this.#life, 'remove', () => { this.#disk.remove(path); });
+    return this.#disk.run(this.#life, 'remove', path, () => { this.#disk.remove(path); });
   }
   syncDirectory(path: string): Promise<void> {
-    return this.#disk.run(this.#life, 'sync-directory', () => { this.#disk.syncDirectory(path); });
+    return this.#disk.run(this.#life, 'sync-directory', path, () => { this.#disk.syncDirectory(path); });
   }
   space(): Promise<DiskSpace> {
-    return this.#disk.run(this.#life, 'space', () => this.#disk.space());
+    return this.#disk.run(this.#life, 'space', '', () => this.#disk.space());
   }
   lock(directory: string): Promise<DiskLock> {
-    return this.#disk.run(this.#life, 'lock', () => this.#disk.lock(this.#life, directory));
+    return this.#disk.run(this.#life, 'lock', directory, () => this.#disk.lock(this.#life, directory));
   }
 }
 
 class LifeFile implements DiskFile {
   readonly #disk: SimDisk;
   readonly #life: Life;
+  /** Under which name it was opened: for faults at chosen files. */
+  readonly #path: string;
   readonly #file: SimFile;
   #isClosed = false;
 
-  constructor(disk: SimDisk, life: Life, file: SimFile) {
+  constructor(disk: SimDisk, life: Life, path: string, file: SimFile) {
     this.#disk = disk;
     this.#life = life;
+    this.#path = path;
     this.#file = file;
   }
 
@@ -333,6 +336,6 @@ class LifeFile implements DiskFile {
 
   #run<T>(operation: SimDiskOperation, act: () => T): Promise<T> {
     if (this.#isClosed) return Promise.reject(diskError('EBADF', operation));
-    return this.#disk.run(this.#life, operation, act);
+    return this.#disk.run(this.#life, operation, this.#path, act);
   }
 }

@@ -69,11 +69,16 @@ export interface NetworkPlug {
   unplug(): void;
 }
 
+export interface DiskLatencies {
+  readonly syncLatency: { minMs: number; maxMs: number };
+  readonly otherLatency: { minMs: number; maxMs: number };
+}
+
 export interface SimNodeDeps {
   readonly sim: Simulation;
   readonly disk: SimDisk;
-  /** The time that the disk's syncs take: read by the disk at each sync. */
-  readonly syncLatency: { minMs: number; maxMs: number };
+  /** The times that the disk takes: read by it at each operation. */
+  readonly latencies: DiskLatencies;
   readonly plug: NetworkPlug;
   readonly startProgram: StartProgram;
 }
@@ -93,7 +98,7 @@ export class SimNode {
   readonly skew: WallSkew = { skewMs: 0 };
   readonly #deps: SimNodeDeps;
   #place: NodePlace;
-  readonly #healthySync: LatencyRange;
+  readonly #healthy: { readonly syncLatency: LatencyRange; readonly otherLatency: LatencyRange };
   #life: Life | null = null;
   #lives = 0;
   #isGone = false;
@@ -105,7 +110,7 @@ export class SimNode {
     this.#deps = deps;
     this.#place = place;
     this.disk = deps.disk;
-    this.#healthySync = { ...deps.syncLatency };
+    this.#healthy = { syncLatency: { ...deps.latencies.syncLatency }, otherLatency: { ...deps.latencies.otherLatency } };
     this.name = `${place.host}:${place.port}`;
   }
 
@@ -131,7 +136,10 @@ export class SimNode {
   gateway(): Gateway | null {
     const life = this.#life;
     if (life === null || life.program === null || !life.isOpen || this.#isPaused) return null;
-    return { name: this.name, objects: life.program.service.objects, died: life.died };
+    return {
+      name: this.name, objects: life.program.service.objects, died: life.died,
+      deliver: (run) => { life.lifeline.deliver(run); },
+    };
   }
 
   /** Starts a process. It opens in the background; nothing happens while one is running or after the node left. */
@@ -202,11 +210,16 @@ export class SimNode {
     this.disk.failNext('sync', 'EIO');
   }
 
-  /** Every sync takes this long; null: as fast as it was built. */
+  /** An operation on a file that a large body is staged in fails; the node has to live on without it. */
+  failStaging(operation: 'open' | 'write', code: 'EIO' | 'ENOSPC', skip: number): void {
+    this.disk.failNext(operation, code, skip, '/staging/');
+  }
+
+  /** Every sync takes so long, everything else a quarter of it; null: as fast as it was built. */
   slowDisk(syncMs: number | null): void {
-    const { syncLatency } = this.#deps;
-    syncLatency.minMs = syncMs ?? this.#healthySync.minMs;
-    syncLatency.maxMs = syncMs ?? this.#healthySync.maxMs;
+    const { syncLatency, otherLatency } = this.#deps.latencies;
+    Object.assign(syncLatency, syncMs === null ? this.#healthy.syncLatency : { minMs: syncMs, maxMs: syncMs });
+    Object.assign(otherLatency, syncMs === null ? this.#healthy.otherLatency : { minMs: syncMs / 4, maxMs: syncMs / 4 });
   }
 
   /** Ends the process in order and holds it to leave nothing behind. */

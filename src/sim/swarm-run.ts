@@ -1,13 +1,21 @@
 /**
  * The size of a swarm's runs: small enough that hundreds of seeds run within two minutes, large enough that each has
- * several names, sizes of body, a crash and a change of the layout. A node's own sizes are small too, so that segments
- * and pages turn over in a short run.
+ * several names, sizes of body, a crash and a change of the layout. A node's own sizes are small too, so that segments,
+ * pages and chunks turn over in a short run. On one seed of four a staged body expires so soon that it may be gone when its
+ * record is accepted.
  */
+import type { BodyLimits } from '../domain/body-limits.ts';
+import { STAGING_TTL_MS } from '../domain/limits.ts';
 import type { Rules } from '../domain/rules.ts';
 import { NODE_TUNING } from '../node/node-tuning.ts';
 import { dhtProgram } from './dht-program.ts';
 import { SimRandom, pick } from './sim-random.ts';
 import { WholeNodeRun } from './whole-node-run.ts';
+
+/** A body of a few kilobytes is large here, and a replica is cut when it is two chunks behind. */
+const SIM_BODIES: BodyLimits = { inlineBytesMax: 8192, chunkBytes: 16_384, lagBytesMax: 49_152, progressMs: 5_000, lingerMs: 1_000, stagingTtlMs: STAGING_TTL_MS };
+/** Virtual milliseconds: as long as two rounds of messages in a slow network. */
+const SHORT_STAGING_TTL_MS = 60;
 
 export interface SwarmRunOptions {
   readonly seed: number;
@@ -19,10 +27,12 @@ export interface SwarmRunOptions {
 export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeRun {
   const random = new SimRandom(`seed ${seed}`).fork('shape of the ring');
   const tokensPerNode = pick(random, [1, 2, 4]);
+  const bodies: BodyLimits = { ...SIM_BODIES, stagingTtlMs: pick(random, [STAGING_TTL_MS, STAGING_TTL_MS, STAGING_TTL_MS, SHORT_STAGING_TTL_MS]) };
   const program = dhtProgram({
     ring: { keyBits: pick(random, [16, 48]), replicas: 3, tokensPerNode, candidatesPerToken: tokensPerNode === 1 ? 1 : 2 },
     tuning: {
       ...NODE_TUNING,
+      bodies,
       store: { segmentBytes: 2 ** 20, recordCacheBytes: 2 ** 12, bodyCacheBytes: 2 ** 18, stagedBodiesMax: 1000 },
       pageEntriesMax: 3,
       recordKeysMax: 2,
@@ -33,7 +43,7 @@ export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeR
     simulation: { seed, linesMax, durationMsMax: 600_000, eventsMax: 3_000_000 },
     disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
     faults: { initialNodesMin: 1, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 10 },
-    workload: { clients: 5, operationsPerClient: 36, thinkMsMax: 1100, triesMax: 6 },
+    workload: { clients: 5, operationsPerClient: 36, thinkMsMax: 1100, triesMax: 6, bodies },
     namesMin: 4,
     namesMax: 8,
     bootMsMax: 30_000,

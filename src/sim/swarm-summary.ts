@@ -7,7 +7,8 @@ import type { WholeNodeRunResult } from './whole-node-run.ts';
 
 /** Ends of operations that every swarm of some size must have seen. */
 const EXPECTED_ENDS: readonly string[] = [
-  'get value', 'put stored', 'put precondition-failed', 'put unknown', 'delete deleted', 'delete precondition-failed',
+  'get value', 'put stored', 'put large stored', 'put precondition-failed', 'put large unknown', 'delete deleted', 'delete precondition-failed',
+  'read whole complete', 'read range complete', 'upload breaks off', 'upload refused at the end', 'upload too short', 'list complete',
 ];
 
 export interface SwarmTotals {

@@ -7,11 +7,13 @@
  * beside their records, pointers; then one node loses power and every name is read once more.   5. stop: every node
  * stops in order and leaves nothing open.
  */
+import { compareNames } from '../domain/name-order.ts';
 import type { Random } from '../ports/random.ts';
 import { checkBodies } from './checkers/bodies.ts';
 import { checkCopies } from './checkers/copies.ts';
 import { checkDurability } from './checkers/durability.ts';
 import { checkLinearizability } from './checkers/linearizability.ts';
+import { checkListing } from './checkers/listings.ts';
 import { OBJECT_MODEL } from './checkers/object-model.ts';
 import { checkPointers } from './checkers/pointers.ts';
 import type { FaultPlanOptions } from './fault-plan.ts';
@@ -46,6 +48,8 @@ export interface WholeNodeRunResult extends SimulationResult {
 }
 
 const SEARCH_STEPS_MAX = 1_000_000;
+/** Where the names are; the last two come in different orders by UTF-8 and by UTF-16. */
+const DIRECTORIES: readonly string[] = ['', 'a/', '', '\u{ff5e}/b/', '\u{10400}/'];
 
 export class WholeNodeRun {
   readonly #options: WholeNodeRunOptions;
@@ -68,7 +72,7 @@ export class WholeNodeRun {
     this.#cluster = new SimCluster({ sim, network: this.#network, startProgram }, { disk: options.disk });
     this.#faults = new FaultRunner({ sim, cluster: this.#cluster, network: this.#network, addNode: () => this.#join() });
     const nameCount = options.namesMin + this.#random.below(options.namesMax - options.namesMin + 1);
-    this.#names = Array.from({ length: nameCount }, (_, i) => `file ${i}`);
+    this.#names = Array.from({ length: nameCount }, (_, i) => `${DIRECTORIES[i % DIRECTORIES.length] ?? ''}file ${i}`);
     this.#workload = new Workload(
       {
         clock: sim.clock,
@@ -143,12 +147,23 @@ export class WholeNodeRun {
       if (program === null) continue;
       for (const wrong of await checkBodies(node.name, program.store)) this.#sim.fail(wrong);
     }
+    const present: string[] = [];
     for (const name of this.#names) {
-      const tag = await this.#workload.get('checker', name, this.#random);
+      const tag = await this.#workload.get('checker', name, this.#random, 'whole');
       if (tag === undefined) this.#sim.fail(`"${name}" can't be read at rest`);
       else this.#expectDurable(name, tag);
+      if (typeof tag === 'string') present.push(name);
       checkCopies(name, this.#cluster.programs()).forEach((wrong) => this.#sim.fail(wrong));
     }
+    await this.#checkListing(present);
+  }
+
+  /** At rest a listing shows exactly what can be read. */
+  async #checkListing(present: readonly string[]): Promise<void> {
+    const listing = await this.#workload.listAll('checker', this.#random, '', null, 3);
+    const expected = present.toSorted(compareNames).join(', ');
+    const shown = listing?.names.join(', ') ?? 'nothing, it failed';
+    if (shown !== expected) this.#sim.fail(`at rest there are ${expected}; a listing shows ${shown}`);
   }
 
   /** Any one node may fail: every name is still there. */
@@ -158,7 +173,7 @@ export class WholeNodeRun {
     const victim = pick(this.#random, nodes);
     victim.crash();
     for (const name of this.#names) {
-      const tag = await this.#workload.get('checker', name, this.#random);
+      const tag = await this.#workload.get('checker', name, this.#random, 'whole');
       if (tag === undefined) this.#sim.fail(`"${name}" can't be read without ${victim.name}`);
       else this.#expectDurable(name, tag);
     }
@@ -172,6 +187,9 @@ export class WholeNodeRun {
   }
 
   #checkHistory(): void {
+    for (const listing of this.#workload.listings) {
+      checkListing(listing, this.#history.entries(), this.#names).forEach((wrong) => this.#sim.fail(wrong));
+    }
     const verdict = checkLinearizability(this.#history.entries(), OBJECT_MODEL, SEARCH_STEPS_MAX);
     if (verdict.kind === 'undecided') this.#sim.note('run', `the history of "${verdict.key}" is too tangled to decide`);
     if (verdict.kind !== 'violation') return;

@@ -7,7 +7,8 @@ import type { Ballot } from '../../../src/domain/ballot.ts';
 import { ballotText, ZERO_BALLOT } from '../../../src/domain/ballot.ts';
 import type { BodyId, ClusterId, NodeId, OpId } from '../../../src/domain/ids.ts';
 import type { Layout, LayoutMember } from '../../../src/domain/layout.ts';
-import type { PutOutcome, WriteCondition } from '../../../src/domain/object-operation.ts';
+import { compareNames } from '../../../src/domain/name-order.ts';
+import type { BodyReader, ByteRange, ListOutcome, ListRequest, PutOutcome, PutStreamRequest, WriteCondition } from '../../../src/domain/object-operation.ts';
 import type { Position } from '../../../src/domain/ring-position.ts';
 import type { LiveRecord, OpResult } from '../../../src/domain/stored-object.ts';
 import type { NodeService, NodeState, NodeView } from '../../../src/node/node-service.ts';
@@ -15,9 +16,13 @@ import { nodeKey } from '../../../src/ring/hasher.ts';
 import type { NodeDoors, NodePlace, NodeProgram, StartProgram } from '../../../src/sim/sim-node.ts';
 import type { RegisterStore } from '../../../src/storage/register-store.ts';
 
-export type PlantedFault = 'none' | 'stale read' | 'lost write' | 'timer left' | 'wrong pointer' | 'two layouts';
+export type PlantedFault = 'none' | 'stale read' | 'lost write' | 'timer left' | 'wrong pointer' | 'two layouts'
+  | 'mixed versions' | 'stored half' | 'unlisted name' | 'listed twice' | 'listed by UTF-16';
 
 const KEY_BITS = 16;
+/** Bodies above it are read piece by piece. */
+export const INLINE_BYTES_MAX = 4096;
+const PIECE_BYTES = 1000;
 const id = (text: string): string => hash('sha256', text).slice(0, 32);
 
 interface Cell {
@@ -64,17 +69,19 @@ export class StandInWorld {
 
   #layout(name: string): Layout {
     const members = [...this.#members.values()].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+    const replicas = members.slice(0, 3).map(({ nodeId }) => nodeId);
     const isLie = this.#fault === 'two layouts' && this.#epoch > 3 && name.endsWith('2');
     return {
       clusterId: id('cluster') as ClusterId, epoch: this.#epoch, keyBits: KEY_BITS, replicas: isLie ? 2 : 3, tokensPerNode: 1,
-      candidatesPerToken: 1, members, voters: [], phase: 'stable', arcs: [],
+      candidatesPerToken: 1, members, voters: [], phase: 'stable',
+      arcs: [{ end: 0 as Position, old: replicas, new: replicas, since: new Map() }],
     };
   }
 
   #program(doors: NodeDoors, place: NodePlace): NodeProgram {
     const name = `${place.host}:${place.port}`;
     let hasLeft = false;
-    const store = { scan: () => ({ entries: [], isLast: true }) } as unknown as RegisterStore;
+    const store = { scan: () => ({ entries: [], isLast: true }), head: () => null } as unknown as RegisterStore;
     const service: Pick<NodeService, 'objects' | 'view' | 'leave'> = {
       objects: {
         put: async (request) => {
@@ -88,7 +95,13 @@ export class StandInWorld {
           const isStale = this.#fault === 'stale read' && doors.random.below(20) === 0;
           const cell = (isStale ? this.#before : this.cells).get(request.name);
           if (cell === undefined || cell.record === null) return { kind: 'absent' };
-          return { kind: 'found', record: cell.record, body: cell.body, isStalePossible: false };
+          const isLarge = cell.body.length > INLINE_BYTES_MAX;
+          return { kind: 'found', record: cell.record, body: isLarge ? null : cell.body, open: (range) => this.#open(doors, request.name, cell.body, range), isStalePossible: false };
+        },
+        putStream: (request) => this.#putStream(doors, request),
+        list: async (request) => {
+          await sleep(doors, doors.random.below(20));
+          return this.#list(request);
         },
         delete: async (request) => {
           await sleep(doors, doors.random.below(20));
@@ -116,6 +129,55 @@ export class StandInWorld {
       store,
       layout: () => this.#layout(name),
       stop: () => sleep(doors, 100),
+    };
+  }
+
+  #open(doors: NodeDoors, name: string, body: Buffer, { offset, length }: ByteRange): BodyReader {
+    let at = offset;
+    return {
+      next: async () => {
+        await sleep(doors, doors.random.below(20));
+        const now = this.#fault === 'mixed versions' ? this.cells.get(name)?.body ?? body : body;
+        const piece = now.subarray(at, Math.min(offset + length, at + PIECE_BYTES));
+        at += PIECE_BYTES;
+        return piece.length === 0 ? null : piece;
+      },
+      cancel: () => {},
+    };
+  }
+
+  async #putStream(doors: NodeDoors, { source, expectedSize, verify, ...request }: PutStreamRequest): Promise<PutOutcome> {
+    const pieces: Buffer[] = [];
+    try {
+      for (let piece = await source.next(); piece !== null; piece = await source.next()) pieces.push(piece);
+    } catch (error) {
+      if (this.#fault !== 'stored half') return { kind: 'not-applied', code: 'DHT_ERR_REQUEST_INVALID', detail: String(error) };
+    }
+    const body = Buffer.concat(pieces);
+    const wrong = verify();
+    if (wrong !== null) return { kind: 'not-applied', ...wrong };
+    if (expectedSize !== null && expectedSize !== body.length) return { kind: 'not-applied', code: 'DHT_ERR_REQUEST_INVALID', detail: '' };
+    await sleep(doors, doors.random.below(20));
+    return this.#put(request.name, body, request.condition, request.opId ?? ('' as OpId));
+  }
+
+  #list({ prefix, delimiter, limit, cursor }: ListRequest): ListOutcome {
+    const order = this.#fault === 'listed by UTF-16' ? (a: string, b: string): number => (a < b ? -1 : a === b ? 0 : 1) : compareNames;
+    const there = [...this.cells].filter(([name, { record }]) => record !== null && name.startsWith(prefix)).map(([name]) => name);
+    const shown = new Set(there.map((name) => {
+      const cut = delimiter === null ? -1 : name.indexOf(delimiter, prefix.length);
+      return cut < 0 ? name : name.slice(0, cut + 1);
+    }));
+    // Not with the page size that the run itself uses at rest: the history has to show it.
+    if (this.#fault === 'unlisted name' && limit !== 3) shown.delete('a/file 1');
+    const all = [...shown].sort(order);
+    const isBehind = (name: string): boolean => (this.#fault === 'listed twice' ? order(name, cursor ?? '') >= 0 : cursor === null || order(name, cursor) > 0);
+    const page = all.filter(isBehind).slice(0, limit);
+    const isPrefix = (name: string): boolean => delimiter !== null && name.endsWith(delimiter);
+    const last = page.at(-1);
+    return {
+      kind: 'page', commonPrefixes: page.filter(isPrefix), cursor: last === undefined || last === all.at(-1) ? null : last,
+      objects: page.filter((name) => !isPrefix(name)).map((name) => ({ name, size: 0, etag: '', modified: '' })),
     };
   }
 

@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import { BODY_LIMITS } from '../../../src/domain/body-limits.ts';
 import { addRun, NO_TOTALS, missing } from '../../../src/sim/swarm-summary.ts';
 import type { WholeNodeRunResult } from '../../../src/sim/whole-node-run.ts';
 import { WholeNodeRun } from '../../../src/sim/whole-node-run.ts';
 import type { PlantedFault } from './stand-in.ts';
-import { StandInWorld } from './stand-in.ts';
+import { INLINE_BYTES_MAX, StandInWorld } from './stand-in.ts';
 
 function run(seed: number, fault: PlantedFault): Promise<WholeNodeRunResult> {
   const world = new StandInWorld(fault);
@@ -11,7 +12,7 @@ function run(seed: number, fault: PlantedFault): Promise<WholeNodeRunResult> {
     simulation: { seed, linesMax: 0, durationMsMax: 600_000, eventsMax: 1_000_000 },
     disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
     faults: { initialNodesMin: 3, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 8 },
-    workload: { clients: 4, operationsPerClient: 30, thinkMsMax: 1400, triesMax: 6 },
+    workload: { clients: 4, operationsPerClient: 30, thinkMsMax: 1400, triesMax: 6, bodies: { ...BODY_LIMITS, inlineBytesMax: INLINE_BYTES_MAX, chunkBytes: 8192, lagBytesMax: 16_384 } },
     namesMin: 4,
     namesMax: 8,
     bootMsMax: 30_000,
@@ -46,10 +47,15 @@ describe('a run of whole nodes, tried on a stand-in', () => {
 
   test.each([
     ['stale read', /not linearizable|holds/],
-    ['lost write', /at the end|not linearizable/],
+    ['lost write', /at the end|not linearizable|did not list/],
     ['timer left', /left open: 1 x timer/],
     ['wrong pointer', /shows predecessor/],
     ['two layouts', /two layouts of epoch/],
+    ['mixed versions', /were read with other bytes/],
+    ['stored half', /breaks off ended as stored|that nobody wrote/],
+    ['unlisted name', /did not list "a\/file 1"/],
+    ['listed twice', /behind|finds no end/],
+    ['listed by UTF-16', /behind/],
   ] as const)('finds a planted fault: %s', async (fault, message) => {
     expect(await firstViolation(fault, 30)).toMatch(message);
   });
