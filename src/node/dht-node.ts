@@ -71,6 +71,10 @@ export class DhtNode implements NodeService {
       put: (request) => this.#whenServing() ?? parts.coordinator.put(request),
       get: (request) => this.#whenReadable() ?? parts.coordinator.get(request),
       delete: (request) => this.#whenServing() ?? parts.coordinator.delete(request),
+      list: async (request) => {
+        const refusal = await this.#whenServing();
+        return refusal === null ? parts.coordinator.list(request) : { ...refusal, kind: 'failed' };
+      },
     };
   }
 

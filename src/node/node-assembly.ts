@@ -18,6 +18,7 @@ import { CatchUp } from '../repair/catch-up.ts';
 import { CopySource } from '../repair/copy-source.ts';
 import { Release } from '../repair/release.ts';
 import { Coordinator } from '../replication/coordinator.ts';
+import { ListSource } from '../replication/list-source.ts';
 import { Replica } from '../replication/replica.ts';
 import { ObjectStore } from '../storage/object-store.ts';
 import { BootConfirmation } from './boot-confirmation.ts';
@@ -102,6 +103,7 @@ export async function assembleNode(
   const coordinator = new Coordinator({ caller, views: driver, clock, random: random.fork('coordinator'), rules }, {
     ...tuning.operations, operationDeadlineMs: OPERATION_DEADLINE_MS,
   });
+  const lists = new ListSource({ store, views: driver }, tuning.listing);
   const copies = new CopySource({ store, views: driver }, { pageEntriesMax: tuning.pageEntriesMax });
   const copyOptions = {
     pageEntriesMax: tuning.pageEntriesMax, recordKeysMax: tuning.recordKeysMax, callTimeoutMs: tuning.copyTimeoutMs, retryMs: tuning.repairRetryMs,
@@ -126,7 +128,7 @@ export async function assembleNode(
   late.confirmation = confirmation;
   if (!rules.amnesiaCheck) driver.confirm();
   late.handler = new RequestRouter({
-    membership: driver, replica, copies,
+    membership: driver, replica, lists, copies,
     positionCheck: ({ nodeId, boot }) => ({ kind: 'position-check-reply', isConfirmed: positions.confirms(nodeId, boot), remembered: positions.of(nodeId) }),
   });
 

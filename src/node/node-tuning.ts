@@ -5,6 +5,7 @@
 import { BODY_LIMITS, type BodyLimits } from '../domain/body-limits.ts';
 import type { PeerOptions } from '../peer/peer-options.ts';
 import type { CoordinatorOptions } from '../replication/coordinator.ts';
+import type { ListSourceOptions } from '../replication/list-source.ts';
 import type { ObjectStoreOptions } from '../storage/object-store.ts';
 
 export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax'>;
@@ -21,6 +22,7 @@ export interface NodeTuning {
   readonly pageEntriesMax: number;
   /** Keys of one request for records. */
   readonly recordKeysMax: number;
+  readonly listing: ListSourceOptions;
   /** Arcs pulled side by side: more is faster and takes more from clients. */
   readonly arcsAtOnce: number;
   /** Milliseconds until a copy call counts as lost. */
@@ -72,11 +74,13 @@ export const NODE_TUNING: NodeTuning = {
     readGraceMs: 20,
     operationsMax: 4_096,
     keyWaitingMax: 256,
+    listingsMax: 32,
     resolver: { pendingMax: 10_000, delayMinMs: 1_000, delayMaxMs: 60_000 },
   },
   tickMs: 50,
   pageEntriesMax: 512,
   recordKeysMax: 256,
+  listing: { entriesMax: 4_096, looksMax: 8_192 },
   arcsAtOnce: 8,
   copyTimeoutMs: 3_000,
   repairRetryMs: 500,

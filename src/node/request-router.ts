@@ -8,12 +8,14 @@ import type { PeerIdentity } from '../domain/peer-identity.ts';
 import type { PeerReply, PeerRequest, PositionCheckReply, PositionCheckRequest, ReplyOf, RequestKind, RequestOf } from '../protocol/message.ts';
 import type { RequestHandler } from '../peer/peer-caller.ts';
 import type { CopySource } from '../repair/copy-source.ts';
+import type { ListSource } from '../replication/list-source.ts';
 import type { Replica } from '../replication/replica.ts';
 import type { MembershipDriver } from './membership-driver.ts';
 
 export interface RequestRouterDeps {
   readonly membership: MembershipDriver;
   readonly replica: Replica;
+  readonly lists: ListSource;
   readonly copies: CopySource;
   readonly positionCheck: (request: PositionCheckRequest) => PositionCheckReply;
 }
@@ -41,7 +43,7 @@ export class RequestRouter implements RequestHandler {
   }
 
   #dispatch(from: PeerIdentity, request: PeerRequest, deadlineMs: number): PeerReply | Promise<PeerReply> {
-    const { membership, replica, copies, positionCheck } = this.#deps;
+    const { membership, replica, lists, copies, positionCheck } = this.#deps;
     switch (request.kind) {
       case 'ping':
       case 'probe':
@@ -68,6 +70,8 @@ export class RequestRouter implements RequestHandler {
         return replica.bodyFetch(request);
       case 'inspect':
         return replica.inspect(request);
+      case 'list':
+        return lists.list(request);
       case 'page':
         return copies.page(request);
       case 'records':

@@ -14,7 +14,7 @@ import { assertNever } from '../domain/assert.ts';
 import type { BodyId, NodeId, OpId } from '../domain/ids.ts';
 import { plusMs, type MonotonicMs } from '../domain/instant.ts';
 import { INLINE_BODY_BYTES_MAX } from '../domain/limits.ts';
-import type { DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, PutOutcome, PutRequest, Receipt, WriteFailure } from '../domain/object-operation.ts';
+import type { DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, ListOutcome, ListRequest, PutOutcome, PutRequest, Receipt, WriteFailure } from '../domain/object-operation.ts';
 import type { OpResult, RecordBody } from '../domain/stored-object.ts';
 import type { Rules } from '../domain/rules.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
@@ -26,6 +26,7 @@ import type { ViewSource } from '../ring/cluster-view.ts';
 import { ownerOf } from '../ring/owner.ts';
 import { effectiveReplicas, memberById } from '../ring/placement.ts';
 import { KeyQueue } from './key-queue.ts';
+import { listNames } from './list-run.ts';
 import { readNearest } from './nearest-read.ts';
 import type { OperationContext, OperationOptions } from './operation-context.ts';
 import { OperationTimers } from './operation-timers.ts';
@@ -47,6 +48,8 @@ export interface CoordinatorOptions extends OperationOptions {
   readonly operationsMax: number;
   /** Writes that wait for their turn on one key. */
   readonly keyWaitingMax: number;
+  /** Pages of listings in work at the same time. Higher: more memory, up to 2 MiB each. */
+  readonly listingsMax: number;
   readonly resolver: OutcomeResolverOptions;
 }
 
@@ -56,6 +59,7 @@ export class Coordinator {
   readonly #queue: KeyQueue;
   readonly #resolver: OutcomeResolver;
   #inWork = 0;
+  #listings = 0;
 
   constructor(deps: CoordinatorDeps, options: CoordinatorOptions) {
     const timers = new OperationTimers(deps.clock);
@@ -129,6 +133,15 @@ export class Coordinator {
       const identity = (end: (end: WriteEnd) => void): void => { this.#identity(name, deadline, end); };
       new ReadRun(this.#context, name, wantBody, deadline, identity, done).begin();
     });
+  }
+
+  /** One page of the names of the whole ring. Fails with DHT_ERR_REQUEST_INVALID, DHT_ERR_OVERLOADED, DHT_ERR_NOT_READY, DHT_ERR_NO_QUORUM. */
+  async list(request: ListRequest): Promise<ListOutcome> {
+    if (this.#listings >= this.#options.listingsMax) return { kind: 'failed', code: 'DHT_ERR_OVERLOADED', detail: 'too many listings in work' };
+    this.#listings++;
+    const outcome = await listNames(this.#context, request, this.#deadline());
+    this.#listings--;
+    return outcome;
   }
 
   /** Chooses again whatever the name has, above every promise; true when a value, or its absence, is settled. Never rejects. */

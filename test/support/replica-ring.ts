@@ -98,7 +98,7 @@ export class FakeViews implements ViewSource {
 export type Interference = (from: NodeId, to: NodeId, request: PeerRequest) => 'lose-request' | 'lose-reply' | 'hang' | PeerReply | undefined;
 
 export const OPTIONS: CoordinatorOptions = {
-  operationDeadlineMs: 30_000, callTimeoutMs: 2_000, backOffMinMs: 5, backOffMaxMs: 500, readGraceMs: 20, operationsMax: 100, keyWaitingMax: 4,
+  operationDeadlineMs: 30_000, callTimeoutMs: 2_000, backOffMinMs: 5, backOffMaxMs: 500, readGraceMs: 20, operationsMax: 100, keyWaitingMax: 4, listingsMax: 4,
   resolver: { pendingMax: 10, delayMinMs: 1_000, delayMaxMs: 30_000 },
 };
 

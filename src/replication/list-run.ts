@@ -1,0 +1,136 @@
+/**
+ * List run: one page of a listing. Reads the names of the ring in order until the page is full, and shows each live object
+ * under its name, or once for all names with the same common prefix.
+ *
+ *   read names in the present epoch --full, or no more--> page
+ *      |-- newer layout -----> go on in it behind the last name decided
+ *      |-- no quorum --------> back off, go on there
+ *      `-- time is over -----> what there is so far, if anything was decided; else failed
+ *
+ * Every name is decided by a quorum of an epoch that was the present one meanwhile, so a change of the layout costs nothing
+ * that is already on the page. The cursor names the last decided name: in a page that ended early too.
+ */
+import { ballotText, ballotWallMs } from '../domain/ballot.ts';
+import type { ErrorCode } from '../domain/error-catalogue.ts';
+import type { MonotonicMs } from '../domain/instant.ts';
+import { NAME_BYTES_MAX } from '../domain/limits.ts';
+import { compareNames } from '../domain/name-order.ts';
+import type { ListedObject, ListOutcome, ListRequest } from '../domain/object-operation.ts';
+import type { ListedEntry } from '../protocol/message.ts';
+import type { ClusterView } from '../ring/cluster-view.ts';
+import { behind, commonPrefix, cursorText, parseCursor, type ListPoint } from './list-cursor.ts';
+import { backOffMs, leftMs, type OperationContext } from './operation-context.ts';
+import { RingNames, type RingName } from './ring-names.ts';
+
+type Page = Extract<ListOutcome, { kind: 'page' }>;
+/** more: the cursor leads on. end: nothing follows. */
+type Reading = { readonly kind: 'more' } | { readonly kind: 'end' } | { readonly kind: 'moved-on' } | { readonly kind: 'failed'; readonly detail: string };
+
+/** One page. Never rejects. DHT_ERR_REQUEST_INVALID, DHT_ERR_NOT_READY, DHT_ERR_NO_QUORUM. */
+export async function listNames(context: OperationContext, request: ListRequest, deadline: MonotonicMs): Promise<ListOutcome> {
+  const { prefix, delimiter, cursor } = request;
+  if (!prefix.isWellFormed() || Buffer.byteLength(prefix) > NAME_BYTES_MAX) return failed('DHT_ERR_REQUEST_INVALID', `the prefix is no UTF-8 text of at most ${NAME_BYTES_MAX} bytes`);
+  if (delimiter === '') return failed('DHT_ERR_REQUEST_INVALID', 'the delimiter is empty');
+  const point = cursor === null ? null : parseCursor(cursor);
+  if (cursor !== null && point === null) return failed('DHT_ERR_REQUEST_INVALID', 'the cursor is none that this service gave');
+  return await new ListRun(context, request, point, deadline).run();
+}
+
+class ListRun {
+  readonly #context: OperationContext;
+  readonly #request: ListRequest;
+  readonly #deadline: MonotonicMs;
+  readonly #begin: ListPoint | null;
+  /** The last of what is decided, shown or not. */
+  #reached: ListPoint | null;
+  readonly #objects: ListedObject[] = [];
+  readonly #commonPrefixes: string[] = [];
+
+  constructor(context: OperationContext, request: ListRequest, begin: ListPoint | null, deadline: MonotonicMs) {
+    this.#context = context;
+    this.#request = request;
+    this.#begin = begin;
+    this.#reached = begin;
+    this.#deadline = deadline;
+  }
+
+  async run(): Promise<ListOutcome> {
+    for (let attempt = 1; ; attempt++) {
+      const view = this.#context.views.current();
+      if (view === null) return failed('DHT_ERR_NOT_READY', 'this node is in no ring yet');
+      const reading = await this.#read(view);
+      if (reading.kind === 'more' || reading.kind === 'end') return this.#page(reading.kind);
+      if (this.#leftMs === 0) {
+        if (this.#reached !== this.#begin) return this.#page('more');
+        return failed('DHT_ERR_NO_QUORUM', reading.kind === 'failed' ? reading.detail : 'the layout of the ring kept changing');
+      }
+      if (reading.kind === 'failed') await this.#pause(attempt);
+    }
+  }
+
+  async #read(view: ClusterView): Promise<Reading> {
+    const { prefix, delimiter, limit } = this.#request;
+    const from = this.#reached === null ? null : behind(this.#reached);
+    const isBefore = from !== null && compareNames(from.name, prefix) < 0;
+    if (this.#reached !== null && !isBefore && from?.name.startsWith(prefix) !== true) return { kind: 'end' };
+    const names = new RingNames(this.#context, view, { prefix, delimiter }, isBefore ? null : from);
+    for (;;) {
+      while (!names.isOpen) {
+        const next = names.next();
+        if (next === null) return { kind: 'end' };
+        if (this.#decide(names, next) === 'no-room') return { kind: 'more' };
+      }
+      if (this.#count === limit) return { kind: 'more' };
+      if (this.#leftMs === 0) return { kind: 'failed', detail: 'too few nodes answered within the deadline' };
+      const filled = await names.fill(limit - this.#count + 1, Math.min(this.#context.options.callTimeoutMs, this.#leftMs));
+      if (filled.kind !== 'filled') return filled;
+    }
+  }
+
+  /** Shows the name, or passes it by when it is no live object. */
+  #decide(names: RingNames, { name, entry }: RingName): 'decided' | 'no-room' {
+    const { prefix, delimiter, limit } = this.#request;
+    if (entry?.recordKind !== 'object') {
+      this.#reached = { kind: 'name', text: name };
+      return 'decided';
+    }
+    if (this.#count === limit) return 'no-room';
+    const group = commonPrefix(name, prefix, delimiter);
+    if (group === null) {
+      this.#objects.push(listedObject(entry));
+      this.#reached = { kind: 'name', text: name };
+    } else {
+      this.#commonPrefixes.push(group);
+      this.#reached = { kind: 'prefix', text: group };
+      names.skip(group);
+    }
+    return 'decided';
+  }
+
+  get #count(): number {
+    return this.#objects.length + this.#commonPrefixes.length;
+  }
+
+  get #leftMs(): number {
+    return leftMs(this.#context, this.#deadline);
+  }
+
+  #page(kind: 'more' | 'end'): Page {
+    const cursor = kind === 'end' || this.#reached === null ? null : cursorText(this.#reached);
+    return { kind: 'page', objects: this.#objects, commonPrefixes: this.#commonPrefixes, cursor };
+  }
+
+  #pause(attempt: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#context.timers.after(Math.min(backOffMs(this.#context, attempt), this.#leftMs), resolve);
+    });
+  }
+}
+
+function listedObject({ name, size, version }: ListedEntry): ListedObject {
+  return { name, size, etag: `"${ballotText(version)}"`, modified: new Date(ballotWallMs(version)).toISOString() };
+}
+
+function failed(code: ErrorCode, detail: string): ListOutcome {
+  return { kind: 'failed', code, detail };
+}
