@@ -9,6 +9,8 @@ export interface Row {
   readonly failures?: number;
   /** To the plain way of doing it, in the same run. */
   readonly ratioToRaw?: number;
+  /** What the design wants of it, in the unit of the figure. */
+  readonly budget?: number;
 }
 
 export type Report = (row: Row) => void;
@@ -22,6 +24,7 @@ export function rowText(row: Row): string {
     (row.p50Ms === undefined ? '' : `p50 ${row.p50Ms.toFixed(2)} ms`).padStart(14),
     (row.p99Ms === undefined ? '' : `p99 ${row.p99Ms.toFixed(2)} ms`).padStart(15),
     (row.ratioToRaw === undefined ? '' : `${row.ratioToRaw.toFixed(3)} of raw`).padStart(15),
+    row.budget === undefined ? '' : `  budget ${row.budget}`,
     row.failures === undefined || row.failures === 0 ? '' : `  ${row.failures} FAILED`,
   ];
   return cells.join('');

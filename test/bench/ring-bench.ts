@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { residentMiB } from '../support/process-memory.ts';
 import { RealRing, until } from '../support/real-ring.ts';
 import { runLoad, type LoadTarget } from './http-load.ts';
 import type { Report } from './report.ts';
@@ -59,11 +59,6 @@ async function benchRing(size: number, rawRates: ReadonlyMap<string, number>, re
   } finally {
     await ring.stop();
   }
-}
-
-async function residentMiB(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
 }
 
 /** A node:http server in a process of its own that collects bodies and answers, and serves 4 KiB from memory. */
