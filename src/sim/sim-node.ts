@@ -19,6 +19,7 @@ import type { Log } from '../ports/log.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { Random } from '../ports/random.ts';
 import type { RegisterStore } from '../storage/register-store.ts';
+import { checkBodies } from './checkers/bodies.ts';
 import { Lifeline } from './lifeline.ts';
 import type { WallSkew } from './process-clock.ts';
 import { ProcessClock } from './process-clock.ts';
@@ -164,7 +165,9 @@ export class SimNode {
     sim.note(this.name, 'process starts');
     this.#deps.startProgram(doors, this.#place).then(
       (program) => {
-        if (this.#life === life) life.program = program;
+        if (this.#life !== life) return;
+        life.program = program;
+        void this.#checkBodies(life, program);
       },
       (error: unknown) => {
         if (this.#life !== life) return;
@@ -244,6 +247,11 @@ export class SimNode {
     this.#isGone = true;
     this.#deps.sim.note(this.name, 'has left');
     await this.stop();
+  }
+
+  async #checkBodies(life: Life, { store }: NodeProgram): Promise<void> {
+    const wrong = await checkBodies(this.name, store);
+    if (this.#life === life) wrong.forEach((violation) => this.#deps.sim.fail(violation));
   }
 
   #exited(reason: string): void {
