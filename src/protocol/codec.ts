@@ -1,6 +1,6 @@
 /**
  * Messages to frames and back. The table has one entry for each kind of message (the compiler counts), made of the
- * families ring, layout, register and copy; the limits of a type come from the same entry that encodes it.
+ * families ring, layout, register, copy, stage and list; the limits of a type come from the same entry that encodes it.
  *
  * Invariants: decode(encode(m)) equals m; decoding never throws and never allocates more than the frame's own size
  * times a small constant, whatever the bytes (I24). A frame longer than its type's limits is never sent.
@@ -11,10 +11,12 @@ import { COPY_CODECS } from './copy-codec.ts';
 import { FRAME_HEADER_BYTES, sealFrame, type Envelope, type Frame, type FrameLimits } from './frame.ts';
 import { HELLO_LIMITS, HELLO_TYPE, REFUSAL_TYPE } from './hello.ts';
 import { LAYOUT_CODECS } from './layout-codec.ts';
+import { LIST_CODECS } from './list-codec.ts';
 import type { PeerMessage, PeerReply, PeerRequest, ReplyByRequest, RequestKind } from './message.ts';
 import type { MessageCodec } from './message-fields.ts';
 import { REGISTER_CODECS } from './register-codec.ts';
 import { RING_CODECS } from './ring-codec.ts';
+import { STAGE_CODECS } from './stage-codec.ts';
 
 type MessageKind = PeerMessage['kind'];
 
@@ -23,6 +25,8 @@ const CODECS: { readonly [K in MessageKind]: MessageCodec<Extract<PeerMessage, {
   ...LAYOUT_CODECS,
   ...REGISTER_CODECS,
   ...COPY_CODECS,
+  ...STAGE_CODECS,
+  ...LIST_CODECS,
 };
 
 /** Kinds that may answer a request, beside `fault`. */
@@ -48,6 +52,10 @@ const REPLY_KINDS: { readonly [K in RequestKind]: readonly ReplyByRequest[K]['ki
   'records': ['records-reply', 'stale-epoch'],
   'receipts': ['receipts-reply', 'stale-epoch'],
   'inspect': ['inspect-reply'],
+  'stage': ['stage-reply'],
+  'stage-end': ['stage-end-reply'],
+  'stage-abort': ['stage-abort-reply'],
+  'list': ['list-reply', 'stale-epoch'],
 };
 
 export const REQUEST_KINDS = Object.keys(REPLY_KINDS) as readonly RequestKind[];

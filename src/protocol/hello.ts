@@ -26,7 +26,7 @@ export const HELLO_LIMITS: FrameLimits = { headBytesMax: 4096, bodyBytesMax: 0 }
 export const PROTOCOL_VERSION_MIN = 1;
 export const PROTOCOL_VERSION_MAX = 1;
 
-const CHANNELS: readonly Channel[] = ['control', 'data'];
+const CHANNELS: readonly Channel[] = ['control', 'data', 'body'];
 const DETAIL_CHARS_MAX = 500;
 const HEADER_SPACE = Buffer.alloc(FRAME_HEADER_BYTES);
 

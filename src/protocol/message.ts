@@ -512,12 +512,6 @@ export function channelOf(kind: RequestKind): Channel {
 
 /** Messages with the same lane take the same connection, in the order of their calls; null: any of the channel. */
 export function laneOf(request: PeerRequest): string | null {
-  switch (request.kind) {
-    case 'stage':
-    case 'stage-end':
-    case 'stage-abort':
-      return request.bodyId;
-    default:
-      return null;
-  }
+  const isStaging = request.kind === 'stage' || request.kind === 'stage-end' || request.kind === 'stage-abort';
+  return isStaging ? request.bodyId : null;
 }

@@ -15,7 +15,7 @@ import type { AcceptReply, AcceptRequest, PrepareReply, PrepareRequest, ReadRepl
 const HEAD_ONLY = { headBytesMax: FRAME_HEAD_BYTES_MAX, bodyBytesMax: 0 } as const;
 const WITH_INLINE_BODY = { headBytesMax: FRAME_HEAD_BYTES_MAX, bodyBytesMax: INLINE_BODY_BYTES_MAX } as const;
 const PREPARE_STATES: readonly PrepareReply['state'][] = ['promised', 'refused'];
-const ACCEPT_STATES: readonly AcceptReply['state'][] = ['accepted', 'refused', 'body-missing'];
+const ACCEPT_STATES: readonly AcceptReply['state'][] = ['accepted', 'refused', 'body-missing', 'body-pulling'];
 
 export const REGISTER_CODECS: {
   readonly 'prepare': MessageCodec<PrepareRequest>;
@@ -80,8 +80,19 @@ export const REGISTER_CODECS: {
   },
   'accept-reply': {
     ...HEAD_ONLY, type: 0x43,
-    write: (w, m) => { w.u64(m.epoch); writeWord(w, ACCEPT_STATES, m.state); w.ballot(m.promised); return NO_BODY; },
-    read: (r) => ({ kind: 'accept-reply', epoch: r.u64(), state: readWord(r, ACCEPT_STATES), promised: r.ballot() }),
+    write: (w, m) => {
+      w.u64(m.epoch);
+      writeWord(w, ACCEPT_STATES, m.state);
+      w.ballot(m.promised);
+      if (m.state === 'body-pulling') w.u64(m.pulledBytes);
+      return NO_BODY;
+    },
+    read: (r) => {
+      const epoch = r.u64();
+      const state = readWord(r, ACCEPT_STATES);
+      const promised = r.ballot();
+      return { kind: 'accept-reply', epoch, state, pulledBytes: state === 'body-pulling' ? r.u64() : 0, promised };
+    },
   },
   'read': {
     ...HEAD_ONLY, type: 0x44,

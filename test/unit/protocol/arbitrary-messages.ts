@@ -111,7 +111,10 @@ export const messageByKind: { readonly [K in PeerMessage['kind']]: fc.Arbitrary<
     kind: k('prepare-reply'), epoch, state: fc.constantFrom('promised' as const, 'refused' as const), promised: ballot, accepted: orNull(accepted), floor: ballot, isStaged: fc.boolean(),
   }),
   'accept': fc.record({ kind: k('accept'), epoch, name, ballot, record, holders: list(nodeId) }),
-  'accept-reply': fc.record({ kind: k('accept-reply'), epoch, state: fc.constantFrom('accepted' as const, 'refused' as const, 'body-missing' as const), promised: ballot }),
+  'accept-reply': fc.oneof(
+    fc.record({ kind: k('accept-reply'), epoch, state: fc.constantFrom('accepted' as const, 'refused' as const, 'body-missing' as const), pulledBytes: fc.constant(0), promised: ballot }),
+    fc.record({ kind: k('accept-reply'), epoch, state: fc.constant('body-pulling' as const), pulledBytes: u64, promised: ballot }),
+  ),
   'read': fc.record({ kind: k('read'), epoch, name, wantBody: fc.boolean() }),
   'read-reply': fc.record({ kind: k('read-reply'), epoch, promised: ballot, accepted: orNull(accepted), floor: ballot, body: orNull(body) }),
   'stale-epoch': fc.record({ kind: k('stale-epoch'), epoch, layout: orNull(layout) }),
@@ -125,6 +128,19 @@ export const messageByKind: { readonly [K in PeerMessage['kind']]: fc.Arbitrary<
   'receipts-reply': fc.record({ kind: k('receipts-reply'), epoch, isHeld: list(fc.boolean()) }),
   'inspect': fc.record({ kind: k('inspect'), name }),
   'inspect-reply': fc.record({ kind: k('inspect-reply'), epoch, promised: ballot, accepted: orNull(accepted), sha256: orNull(sha256), isDurable: fc.boolean() }),
+  'stage': fc.record({ kind: k('stage'), name, bodyId, offset: u64, body }),
+  'stage-reply': fc.record({ kind: k('stage-reply'), state: fc.constantFrom('ok' as const, 'out-of-order' as const, 'refused' as const, 'full' as const), length: u64 }),
+  'stage-end': fc.record({ kind: k('stage-end'), name, bodyId, size: u64, sha256 }),
+  'stage-end-reply': fc.record({ kind: k('stage-end-reply'), state: fc.constantFrom('held' as const, 'mismatch' as const, 'refused' as const) }),
+  'stage-abort': fc.record({ kind: k('stage-abort'), name, bodyId }),
+  'stage-abort-reply': fc.record({ kind: k('stage-abort-reply') }),
+  'list': fc.record({
+    kind: k('list'), epoch, prefix: text, from: orNull(fc.record({ name, isInclusive: fc.boolean() })), limit: count, grouping: orNull(fc.record({ delimiter: text, namesMax: count })),
+  }),
+  'list-reply': fc.record({
+    kind: k('list-reply'), epoch, isLast: fc.boolean(),
+    entries: list(fc.record({ name, accepted: ballot, version: ballot, recordKind: fc.constantFrom('object' as const, 'tombstone' as const), size: u64 })),
+  }),
   'fault': fc.record({ kind: k('fault'), code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])), detail: text }),
 };
 
@@ -135,5 +151,5 @@ export const anyEnvelope = fc.record({ reqId: u64, epoch, deadlineMs: count });
 export const anyHello: fc.Arbitrary<Hello> = fc.record({
   versionMin: u16, versionMax: u16, features: count, clusterId: orNull(clusterId),
   identity: fc.record({ nodeId, name: address, advertise: address, incarnation: u64 }), position: boot, epoch,
-  channel: fc.constantFrom('control' as const, 'data' as const),
+  channel: fc.constantFrom('control' as const, 'data' as const, 'body' as const),
 });

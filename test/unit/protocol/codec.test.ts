@@ -2,10 +2,11 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ZERO_BALLOT } from '../../../src/domain/ballot.ts';
 import type { BodyId } from '../../../src/domain/ids.ts';
-import { INLINE_BODY_BYTES_MAX } from '../../../src/domain/limits.ts';
+import { FRAME_BODY_BYTES_MAX, INLINE_BODY_BYTES_MAX, NAME_BYTES_MAX } from '../../../src/domain/limits.ts';
 import { decodeMessage, encodeMessage, FRAME_LIMITS, isReplyTo, isRequest, REQUEST_KINDS } from '../../../src/protocol/codec.ts';
 import { FRAME_HEADER_BYTES, FrameDecoder, sealFrame, type Frame } from '../../../src/protocol/frame.ts';
-import type { PeerMessage } from '../../../src/protocol/message.ts';
+import { LISTED_BYTES_MAX, listedEntryBytes } from '../../../src/protocol/list-codec.ts';
+import type { ListedEntry, PeerMessage } from '../../../src/protocol/message.ts';
 import { anyEnvelope, anyMessage, messageByKind } from './arbitrary-messages.ts';
 
 const ENVELOPE = { reqId: 7, epoch: 3, deadlineMs: 250 };
@@ -85,6 +86,29 @@ describe('the codec', () => {
     const staged = { bodyId: '1'.repeat(32) as BodyId, sha256: '2'.repeat(64) };
     expect(encodeMessage({ kind: 'prepare', epoch: 1, name: 'a', ballot: ZERO_BALLOT, staged, body }, ENVELOPE).kind).toBe('too-large');
     expect(encodeMessage({ kind: 'prepare', epoch: 1, name: 'a', ballot: ZERO_BALLOT, staged, body: body.subarray(1) }, ENVELOPE).kind).toBe('encoded');
+  });
+
+  test('sends a body of a whole frame as it is, without a copy', () => {
+    const body = Buffer.alloc(FRAME_BODY_BYTES_MAX, 9);
+    const outcome = encodeMessage({ kind: 'stage', name: 'a', bodyId: '1'.repeat(32) as BodyId, offset: 0, body }, ENVELOPE);
+    expect(outcome.kind === 'encoded' && outcome.chunks[1] === body).toBe(true);
+    expect(encodeMessage({ kind: 'stage', name: 'a', bodyId: '1'.repeat(32) as BodyId, offset: 0, body: Buffer.alloc(FRAME_BODY_BYTES_MAX + 1) }, ENVELOPE).kind).toBe('too-large');
+    expect(encodeMessage({ kind: 'body-fetch-reply', isHeld: true, size: 5, body }, ENVELOPE).kind).toBe('encoded');
+  });
+
+  test.each([1, 7, NAME_BYTES_MAX])('fits a listing whose names have %i bytes when its entries fit by their size, and no more', (nameBytes) => {
+    const entry: ListedEntry = { name: 'n'.repeat(nameBytes), accepted: ZERO_BALLOT, version: ZERO_BALLOT, recordKind: 'object', size: 1 };
+    const entries = new Array<ListedEntry>(Math.floor(LISTED_BYTES_MAX / listedEntryBytes(entry))).fill(entry);
+    const message: PeerMessage = { kind: 'list-reply', epoch: 1, entries, isLast: false };
+    expect(decodeMessage(frameOf(bytesOf(message)))).toEqual({ kind: 'message', message });
+    expect(encodeMessage({ ...message, entries: [...entries, entry] }, ENVELOPE).kind).toBe('too-large');
+  });
+
+  test('tells how far a body was pulled only while it is being pulled, so that other answers stay as they were', () => {
+    const reply = (state: 'accepted' | 'body-pulling'): PeerMessage => ({ kind: 'accept-reply', epoch: 1, state, pulledBytes: 77, promised: ZERO_BALLOT });
+    expect(decodeMessage(frameOf(bytesOf(reply('body-pulling'))))).toMatchObject({ message: { pulledBytes: 77 } });
+    expect(decodeMessage(frameOf(bytesOf(reply('accepted'))))).toMatchObject({ message: { pulledBytes: 0 } });
+    expect(bytesOf(reply('body-pulling')).length - bytesOf(reply('accepted')).length).toBe(8);
   });
 
   test('takes an error code that only a newer version knows for an internal error', () => {
