@@ -13,6 +13,7 @@ import { advertised, interfaces, isLoopback, parseSettings } from './config/pars
 import { settingsHelp } from './config/settings-help.ts';
 import { assertNever } from './domain/assert.ts';
 import { DhtError } from './domain/error-catalogue.ts';
+import { OBJECT_BYTES_MAX } from './domain/limits.ts';
 import { addressText } from './domain/node-address.ts';
 import { ALL_RULES } from './domain/rules.ts';
 import { createAdminApp } from './gateway/admin-app.ts';
@@ -37,6 +38,7 @@ import { NodeNetwork } from './runtime/node-network.ts';
 import { NodeRandom } from './runtime/node-random.ts';
 import { ProcessTerminal } from './runtime/process-terminal.ts';
 import { programVersion } from './runtime/program-version.ts';
+import type { ProgressOptions } from './runtime/progress-watchdog.ts';
 import { onShutdownSignal } from './runtime/shutdown-signals.ts';
 
 /** Milliseconds that requests under way get to end when the node stops. */
@@ -48,6 +50,8 @@ const ADMIN_CONNECTIONS_MAX = 256;
 /** Bytes of an answer that a command takes: the names of a page, at their longest. */
 const COMMAND_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 const SECRET_FILE_BYTES_MAX = 4096;
+/** When a client that stands still is cut; 30 s for one that takes an answer, as BODY_PROGRESS_MS has it between nodes. */
+const HTTP_PROGRESS: ProgressOptions = { intervalMs: 10_000, sentBytesMin: 10 * 1024, takingLooksMax: 3 };
 
 async function main(): Promise<void> {
   const [command, ...args] = process.argv.slice(2);
@@ -129,9 +133,9 @@ async function serve(settings: NodeSettings, log: Log): Promise<void> {
   let node: DhtNode | null = null;
   const edge = { node: () => node, log, requestIds };
   const parseErrorAnswer = (parserCode: string): Buffer => rawProblem(parserCode, requestIds.next());
-  const gateway = await HttpServer.start(createGatewayApp({ ...edge, clock, meter }, { requestsMax: settings.httpRequestsMax, version }), { host: bind.httpListen, port: settings.httpPort, connectionsMax: settings.httpConnectionsMax, parseErrorAnswer });
+  const gateway = await HttpServer.start(createGatewayApp({ ...edge, clock, meter }, { requestsMax: settings.httpRequestsMax, objectBytesMax: OBJECT_BYTES_MAX, version }), { host: bind.httpListen, port: settings.httpPort, connectionsMax: settings.httpConnectionsMax, progress: HTTP_PROGRESS, parseErrorAnswer });
   const token = isLoopback(bind.adminListen) || secret === null ? null : adminToken(secret);
-  const admin = await HttpServer.start(createAdminApp({ ...edge, metrics: meter }, { adminToken: token, version }), { host: bind.adminListen, port: settings.adminPort, connectionsMax: ADMIN_CONNECTIONS_MAX, parseErrorAnswer });
+  const admin = await HttpServer.start(createAdminApp({ ...edge, metrics: meter }, { adminToken: token, version }), { host: bind.adminListen, port: settings.adminPort, connectionsMax: ADMIN_CONNECTIONS_MAX, progress: HTTP_PROGRESS, parseErrorAnswer });
 
   if (transportSecret === null) log.warn('Traffic between nodes is neither encrypted nor authenticated', { reason: settings.insecureTransport ? '--insecure-transport' : 'no cluster secret on loopback' });
   const loopDelay = new LoopDelayMonitor();

@@ -4,7 +4,7 @@
  * be; a header that can't be read is an error, for its sender believes that it protects something.
  * Source: [RFC 9530] "The Content-Digest Field"; [RFC 1864].
  */
-import { hash } from 'node:crypto';
+import { createHash, hash, type Hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
 export interface AnnouncedDigest {
@@ -61,4 +61,26 @@ export function digestMismatch(body: Buffer, digests: readonly AnnouncedDigest[]
     if (actual !== base64) return `${header} announced ${algorithm} ${base64}, the ${body.length} bytes received have ${actual}.`;
   }
   return null;
+}
+
+/** The same for a body that comes piece by piece. */
+export class DigestCheck {
+  readonly #digests: readonly (AnnouncedDigest & { readonly hash: Hash })[];
+
+  constructor(digests: readonly AnnouncedDigest[]) {
+    this.#digests = digests.map((digest) => ({ ...digest, hash: createHash(digest.algorithm) }));
+  }
+
+  update(bytes: Buffer): void {
+    for (const { hash: running } of this.#digests) running.update(bytes);
+  }
+
+  /** To be asked once, after the last byte. */
+  mismatch(): string | null {
+    for (const { header, algorithm, base64, hash: running } of this.#digests) {
+      const actual = running.digest('base64');
+      if (actual !== base64) return `${header} announced ${algorithm} ${base64}, the bytes received have ${actual}.`;
+    }
+    return null;
+  }
 }

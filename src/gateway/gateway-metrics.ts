@@ -4,21 +4,32 @@ import type { Counter, Gauge, Histogram, Labels, Meter } from '../ports/meter.ts
 /** Seconds. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 export const OBJECT_ROUTE = '/v1/objects/{name}';
-const METHODS = ['GET', 'HEAD', 'PUT', 'DELETE', 'other'] as const;
-const STATUSES: Readonly<Record<(typeof METHODS)[number], readonly number[]>> = {
-  GET: [200, 400, 404, 500, 503],
-  HEAD: [200, 400, 404, 500, 503],
-  PUT: [200, 201, 400, 411, 412, 413, 422, 500, 503, 507],
-  DELETE: [204, 400, 412, 500, 503],
-  other: [404, 405],
+export const COLLECTION_ROUTE = '/v1/objects';
+export type Route = typeof OBJECT_ROUTE | typeof COLLECTION_ROUTE;
+/** Statuses by route and method; of other methods, `other`. */
+const STATUSES: Readonly<Record<Route, Readonly<Record<string, readonly number[]>>>> = {
+  [OBJECT_ROUTE]: {
+    GET: [200, 206, 304, 400, 404, 412, 416, 500, 503],
+    HEAD: [200, 304, 400, 404, 412, 500, 503],
+    PUT: [200, 201, 400, 411, 412, 413, 422, 500, 503, 507],
+    DELETE: [204, 400, 412, 500, 503],
+    other: [405],
+  },
+  [COLLECTION_ROUTE]: { GET: [200, 400, 500, 503], HEAD: [200, 400, 500, 503], POST: [200, 400, 413, 500, 503], other: [405] },
 };
+const ROUTES = [OBJECT_ROUTE, COLLECTION_ROUTE] as const;
 export type RejectReason = 'overload' | 'not_ready' | 'too_large';
 const REJECT_REASONS: readonly RejectReason[] = ['overload', 'not_ready', 'too_large'];
+export type Transfer = 'upload' | 'download';
+const TRANSFERS: readonly Transfer[] = ['upload', 'download'];
 
 export class GatewayMetrics {
   readonly #requests: Counter;
   readonly #durations: Histogram;
   readonly #rejected: Counter;
+  readonly #received: Counter;
+  readonly #sent: Counter;
+  readonly #aborted: Counter;
   readonly #inFlight: Gauge;
   readonly #labels = new Map<string, Labels>();
 
@@ -27,13 +38,13 @@ export class GatewayMetrics {
       name: 'dht_gateway_requests_total',
       help: 'Requests answered; route is the pattern, never the path.',
       labelNames: ['method', 'route', 'code'],
-      initial: METHODS.flatMap((method) => STATUSES[method].map((status) => this.#requestLabels(method, status))),
+      initial: ROUTES.flatMap((route) => Object.entries(STATUSES[route]).flatMap(([method, statuses]) => statuses.map((status) => this.#requestLabels(route, method, status)))),
     });
     this.#durations = meter.histogram({
       name: 'dht_gateway_request_duration_seconds',
       help: 'Time from request head to end of response.',
       labelNames: ['method', 'route'],
-      initial: METHODS.map((method) => this.#methodLabels(method)),
+      initial: ROUTES.flatMap((route) => Object.keys(STATUSES[route]).map((method) => this.#methodLabels(route, method))),
       buckets: DURATION_BUCKETS,
     });
     this.#rejected = meter.counter({
@@ -42,26 +53,46 @@ export class GatewayMetrics {
       labelNames: ['reason'],
       initial: REJECT_REASONS.map((reason) => ({ reason })),
     });
+    this.#received = meter.counter({ name: 'dht_gateway_received_bytes_total', help: 'Bytes of bodies taken from clients.' });
+    this.#sent = meter.counter({ name: 'dht_gateway_sent_bytes_total', help: 'Bytes of objects given to clients.' });
+    this.#aborted = meter.counter({
+      name: 'dht_gateway_aborted_transfers_total',
+      help: 'Bodies that broke off: the client left, was cut, or the object could not be read on.',
+      labelNames: ['transfer'],
+      initial: TRANSFERS.map((transfer) => ({ transfer })),
+    });
     this.#inFlight = meter.gauge({ name: 'dht_gateway_inflight_requests', help: 'Requests being served.' });
     meter.onScrape(() => this.#inFlight.set(inFlight()));
   }
 
-  answered(method: string, status: number, elapsedMs: number): void {
-    const known = METHODS.find((name) => name === method) ?? 'other';
-    this.#requests.add(1, this.#requestLabels(known, status));
-    this.#durations.observe(elapsedMs / 1000, this.#methodLabels(known));
+  answered(route: Route, method: string, status: number, elapsedMs: number): void {
+    const known = Object.hasOwn(STATUSES[route], method) ? method : 'other';
+    this.#requests.add(1, this.#requestLabels(route, known, status));
+    this.#durations.observe(elapsedMs / 1000, this.#methodLabels(route, known));
   }
 
   rejected(reason: RejectReason): void {
     this.#rejected.add(1, { reason });
   }
 
-  #methodLabels(method: string): Labels {
-    return this.#cached(method, () => ({ method, route: OBJECT_ROUTE }));
+  received(byteCount: number): void {
+    this.#received.add(byteCount);
   }
 
-  #requestLabels(method: string, status: number): Labels {
-    return this.#cached(`${method} ${status}`, () => ({ method, route: OBJECT_ROUTE, code: String(status) }));
+  sent(byteCount: number): void {
+    this.#sent.add(byteCount);
+  }
+
+  aborted(transfer: Transfer): void {
+    this.#aborted.add(1, { transfer });
+  }
+
+  #methodLabels(route: Route, method: string): Labels {
+    return this.#cached(`${route} ${method}`, () => ({ method, route }));
+  }
+
+  #requestLabels(route: Route, method: string, status: number): Labels {
+    return this.#cached(`${route} ${method} ${status}`, () => ({ method, route, code: String(status) }));
   }
 
   #cached(key: string, make: () => Labels): Labels {

@@ -37,6 +37,31 @@ export function parseObjectName(encoded: string): NameOutcome {
       return refused('DHT_ERR_NAME_INVALID', 'The name is not valid UTF-8 after percent-decoding.');
     }
   }
+  return checkedName(name, byteCount);
+}
+
+/** A name that comes as text, from a form. */
+export function objectName(text: string): NameOutcome {
+  if (text === '') return refused('DHT_ERR_NAME_EMPTY', 'The name has no bytes.');
+  if (text.includes('\0')) return refused('DHT_ERR_NAME_INVALID', 'The name has a NUL byte.');
+  // What a decoder leaves where bytes were no UTF-8.
+  if (text.includes('\ufffd') || !text.isWellFormed()) return refused('DHT_ERR_NAME_INVALID', 'The name is not valid UTF-8.');
+  return checkedName(text, Buffer.byteLength(text));
+}
+
+/** The text of a query parameter, percent-decoded once; null when it isn't UTF-8 of at most `bytesMax` bytes. */
+export function parseQueryText(encoded: string, bytesMax: number): string | null {
+  if (encoded.length > 3 * bytesMax) return null;
+  const bytes = percentDecode(encoded);
+  if (typeof bytes === 'string' || bytes.length > bytesMax) return null;
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+function checkedName(name: string, byteCount: number): NameOutcome {
   if (byteCount > NAME_BYTES_MAX) return refused('DHT_ERR_NAME_TOO_LONG', `The name has ${byteCount} bytes, at most ${NAME_BYTES_MAX} are allowed.`);
   if (DOT_SEGMENT.test(name)) return refused('DHT_ERR_NAME_DOT_SEGMENT', 'A segment of the name is "." or "..".');
   return { kind: 'name', name };

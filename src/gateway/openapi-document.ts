@@ -3,7 +3,7 @@
  * routes by a test. Source: [OpenAPI 3.1].
  */
 import { ERRORS } from '../domain/error-catalogue.ts';
-import { FILES_PAGE_MAX, INLINE_BODY_BYTES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts';
+import { FILES_PAGE_MAX, LIST_PAGE_MAX, NAME_BYTES_MAX, OBJECT_BYTES_MAX } from '../domain/limits.ts';
 
 export type Port = 'gateway' | 'admin';
 
@@ -38,16 +38,47 @@ const CONSISTENCY = query('consistency', { enum: ['linearizable', 'one'] }, 'one
 const IF_MATCH = header('If-Match', 'Only if the object has one of these ETags; "*": only if it exists.');
 const IDEMPOTENCY_KEY = header('Idempotency-Key', 'Makes a retry of this request safe.');
 
-const READ_RESPONSES = { 400: problem('The name or a parameter is wrong.'), 404: problem('There is no such object.'), 503: problem('Too few replicas answered, or the node is not ready or overloaded.') };
-const OBJECT = answer('The object: headers ETag, x-dht-version, Last-Modified, Repr-Digest, Content-Type, x-dht-meta-*.', { '*/*': { schema: { type: 'string', format: 'binary' } } });
+const READ_CONDITIONS = [IF_MATCH, header('If-None-Match', '304 when the object has one of these ETags.'), header('If-Modified-Since', '304 when it is no newer; counts only without If-None-Match.'), header('If-Unmodified-Since', 'Counts only without If-Match.')];
+const RANGE = [header('Range', 'bytes=a-b, bytes=a- or bytes=-n; several ranges are answered with the whole.'), header('If-Range', 'An ETag: the range only of this version, else the whole. A date never holds, for two versions may share a second.')];
+const READ_RESPONSES = { 304: answer('Not modified.'), 400: problem('The name or a parameter is wrong.'), 412: problem('The condition does not hold.'), 404: problem('There is no such object.'), 503: problem('Too few replicas answered, or the node is not ready or overloaded.') };
+const BYTES = { '*/*': { schema: { type: 'string', format: 'binary' } } };
+const OBJECT = answer('The object: headers ETag, x-dht-version, Last-Modified, Repr-Digest, Accept-Ranges, Content-Type, x-dht-meta-*.', BYTES);
 const RECEIPT = json(schema('Receipt'));
 
 const OPEN_API: Operation = { summary: 'This description', responses: { 200: answer('OpenAPI 3.1', json({ type: 'object' })) } };
 
 const GATEWAY_PATHS: OpenApiDocument['paths'] = {
+  '/v1/objects': {
+    get: {
+      summary: 'List objects over the whole ring, in the byte order of their names',
+      parameters: [
+        query('prefix', text, 'Only names that begin with this.'),
+        query('delimiter', text, 'Names that have it behind the prefix are shown as one common prefix.'),
+        query('limit', { type: 'integer', minimum: 1, maximum: LIST_PAGE_MAX }, 'Objects and common prefixes in a page.'),
+        query('cursor', text, 'Where the page before ended.'),
+      ],
+      responses: { 200: answer('A page; with cursor while there is more.', json(schema('Listing'))), 400: problem('A parameter is wrong.'), 503: problem('Too few replicas answered, or the node is not ready or overloaded.') },
+    },
+    post: {
+      summary: 'Store each file of a form under its file name',
+      parameters: [query('prefix', text, 'Put before each file name.')],
+      requestBody: { required: true, content: { 'multipart/form-data': { schema: { type: 'object', additionalProperties: { type: 'string', format: 'binary' } } } } },
+      responses: {
+        200: answer('A receipt or problem for each file, in order.', json({ type: 'array', items: { anyOf: [schema('Receipt'), schema('Problem')] } })),
+        400: problem('No form, or not to its end; parts tells what became of the files before.'),
+        411: problem('The request has no body.'),
+        413: problem('Too many files, or too much beside them; parts tells what became of the files before.'),
+        503: problem('The node is not ready or overloaded.'),
+      },
+    },
+  },
   '/v1/objects/{name}': {
-    get: { summary: 'Fetch an object', parameters: [NAME, CONSISTENCY], responses: { 200: OBJECT, ...READ_RESPONSES } },
-    head: { summary: "Fetch an object's headers", parameters: [NAME, CONSISTENCY], responses: { 200: answer('As for GET, without the body.'), ...READ_RESPONSES } },
+    get: {
+      summary: 'Fetch an object, or a range of it',
+      parameters: [NAME, CONSISTENCY, ...READ_CONDITIONS, ...RANGE],
+      responses: { 200: OBJECT, 206: answer('The range, with Content-Range.', BYTES), 416: problem('The range is beyond the end; Content-Range tells the size.'), ...READ_RESPONSES },
+    },
+    head: { summary: "Fetch an object's headers", parameters: [NAME, CONSISTENCY, ...READ_CONDITIONS], responses: { 200: answer('As for GET, without the body.'), ...READ_RESPONSES } },
     put: {
       summary: 'Store the body as the object',
       parameters: [
@@ -59,7 +90,7 @@ const GATEWAY_PATHS: OpenApiDocument['paths'] = {
         header('Content-Digest', 'md5, sha-256 or sha-512, verified before anything is stored.'),
         header('Repr-Digest', 'As Content-Digest.'),
       ],
-      requestBody: { description: `At most ${INLINE_BODY_BYTES_MAX} bytes. Content-Type and x-dht-meta-* are kept.`, required: true, content: { '*/*': { schema: { type: 'string', format: 'binary' } } } },
+      requestBody: { description: `At most ${OBJECT_BYTES_MAX} bytes, of known length or chunked. Content-Type and x-dht-meta-* are kept.`, required: true, content: { '*/*': { schema: { type: 'string', format: 'binary' } } } },
       responses: {
         200: answer('Replaced.', RECEIPT),
         201: answer('Created.', RECEIPT),
@@ -126,12 +157,17 @@ const SCHEMAS = {
   Problem: {
     type: 'object',
     required: ['type', 'title', 'status', 'code', 'detail', 'retryable', 'requestId'],
-    properties: { type: text, title: text, status: integer, code: { enum: Object.keys(ERRORS) }, detail: text, retryable: { type: 'boolean' }, requestId: text, outcome: { enum: ['not-applied', 'unknown'], description: 'For writes: whether it may be there.' }, currentEtag: { type: ['string', 'null'] } },
+    properties: { type: text, title: text, status: integer, code: { enum: Object.keys(ERRORS) }, detail: text, retryable: { type: 'boolean' }, requestId: text, outcome: { enum: ['not-applied', 'unknown'], description: 'For writes: whether it may be there.' }, currentEtag: { type: ['string', 'null'] }, name: { type: ['string', 'null'], description: 'In the answer to a form: the file.' }, parts: { type: 'array', description: 'Of a form that could not be read to its end.', items: { type: 'object' } } },
   },
   Receipt: {
     type: 'object',
     required: ['name', 'key', 'size', 'sha256', 'etag', 'version', 'owner', 'replicas', 'replicationFactor', 'durableCopies'],
     properties: { name: text, key: integer, size: integer, sha256: text, etag: text, version: text, owner: text, replicas: { type: 'array', items: { type: 'object', properties: { node: text, durable: { type: 'boolean' } } } }, replicationFactor: integer, durableCopies: integer },
+  },
+  Listing: {
+    type: 'object',
+    required: ['objects', 'commonPrefixes'],
+    properties: { objects: { type: 'array', items: { type: 'object', required: ['name', 'size', 'etag', 'modified'], properties: { name: text, size: integer, etag: text, modified: { type: 'string', format: 'date-time' } } } }, commonPrefixes: { type: 'array', items: text }, cursor: text },
   },
   Health: { type: 'object', required: ['status', 'reason'], properties: { status: { enum: ['ok', 'unavailable'] }, reason: text } },
   Node: {

@@ -20,14 +20,20 @@ export interface Problem {
   readonly outcome?: WriteFate;
   /** After a failed condition: what is there now; null for nothing. */
   readonly currentEtag?: string | null;
+  /** After a form that could not be read to its end: a receipt or problem for each file before. */
+  readonly parts?: readonly unknown[];
   /** Where the protocol has a more telling status than the catalogue. */
   readonly status?: number;
 }
 
-export function problemBody(problem: Problem): Buffer {
+export function problemMembers(problem: Problem): object {
   const { title, retryable } = ERRORS[problem.code];
-  const { code, detail, requestId, outcome, currentEtag, status = ERRORS[code].status } = problem;
-  return Buffer.from(`${JSON.stringify({ type: `urn:dht:error:${code}`, title, status, code, detail, retryable, requestId, outcome, currentEtag })}\n`);
+  const { code, detail, requestId, outcome, currentEtag, parts, status = ERRORS[code].status } = problem;
+  return { type: `urn:dht:error:${code}`, title, status, code, detail, retryable, requestId, outcome, currentEtag, parts };
+}
+
+export function problemBody(problem: Problem): Buffer {
+  return Buffer.from(`${JSON.stringify(problemMembers(problem))}\n`);
 }
 
 export function problemHeaders(problem: Problem, bodyBytes: number): OutgoingHttpHeaders {

@@ -8,7 +8,7 @@
  */
 import * as http from 'node:http';
 import type { Socket } from 'node:net';
-import { PROGRESS_INTERVAL_MS, ProgressWatchdog } from './progress-watchdog.ts';
+import { ProgressWatchdog, type ProgressOptions } from './progress-watchdog.ts';
 
 export interface HttpServerOptions {
   /** Interface to bind; "::" is all, IPv4 too. */
@@ -16,6 +16,7 @@ export interface HttpServerOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly connectionsMax: number;
+  readonly progress: ProgressOptions;
   /** What to answer to bytes that are no request. */
   readonly parseErrorAnswer: (parserCode: string) => Buffer;
 }
@@ -33,15 +34,15 @@ export class HttpServer {
   /** The port really bound. */
   readonly port: number;
 
-  private constructor(server: http.Server, port: number, watchdog: ProgressWatchdog) {
+  private constructor(server: http.Server, port: number, watchdog: ProgressWatchdog, intervalMs: number) {
     this.#server = server;
     this.port = port;
-    this.#watchdog = setInterval(() => watchdog.look(), PROGRESS_INTERVAL_MS);
+    this.#watchdog = setInterval(() => watchdog.look(), intervalMs);
   }
 
   /** Binds and serves; rejects with the platform's error when the port is taken. */
   static start(app: http.RequestListener, options: HttpServerOptions): Promise<HttpServer> {
-    const watchdog = new ProgressWatchdog();
+    const watchdog = new ProgressWatchdog(options.progress);
     const listener: http.RequestListener = (req, res) => {
       watchdog.requested(req, res);
       // While the server closes, each connection ends with its next answer.
@@ -74,7 +75,7 @@ export class HttpServer {
       server.listen({ port: options.port, ...(options.host !== '::' && { host: options.host }) }, () => {
         server.off('error', reject);
         const address = server.address();
-        resolve(new HttpServer(server, typeof address === 'object' && address !== null ? address.port : options.port, watchdog));
+        resolve(new HttpServer(server, typeof address === 'object' && address !== null ? address.port : options.port, watchdog, options.progress.intervalMs));
       });
     });
   }

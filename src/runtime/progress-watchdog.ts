@@ -1,31 +1,49 @@
 /**
- * Judges clients by progress instead of total time: who is sending a body or taking an answer has to move a minimum of
- * bytes between two looks, or is cut. A client that waits for the node is never judged, nor one between two requests
- * (the server's keep-alive time-out ends those).
+ * Judges clients by progress instead of total time: who is sending a body has to move a minimum of bytes between two
+ * looks, who is taking an answer has to move any within a few looks, or is cut. A client that waits for the node is never
+ * judged (the node isn't reading its body, or has nothing to give it just now), nor one between two requests (the server's
+ * keep-alive time-out ends those).
  *
+ * The taking side is judged less often because its progress is seen in lumps: the kernel wakes a writer when a third of
+ * the send buffer is free, and a write counts when it has left as a whole.
  * Cost: one map entry a connection, one assignment a request; a look costs O(connections) every few seconds.
  * Source: protocol section G "Public HTTP".
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Milliseconds between two looks. */
-export const PROGRESS_INTERVAL_MS = 10_000;
-/** Bytes that a client has to move meanwhile: 1 KiB/s, below any link that is of use. */
-export const PROGRESS_BYTES_MIN = 10 * 1024;
+export interface ProgressOptions {
+  /** Milliseconds between two looks. Lower cuts dead clients earlier, and honest ones on lossy links too. */
+  readonly intervalMs: number;
+  /** Bytes that a sending client has to move between two looks: 1 KiB/s over 10 s is below any link of use. */
+  readonly sentBytesMin: number;
+  /** Looks within which a taking client has to move a byte: three of 10 s. */
+  readonly takingLooksMax: number;
+}
 
 interface Progress {
   req: IncomingMessage | null;
   res: ServerResponse | null;
-  /** Bytes moved at the last look; null when the client wasn't awaited then. */
-  bytesAtLastLook: number | null;
+  /** Bytes moved at the last look. */
+  bytes: number;
+  /** For what the client was awaited at the last look. */
+  awaited: Awaited;
+  /** Looks since it took a byte. */
+  takingLooks: number;
 }
+
+type Awaited = 'sending' | 'taking' | 'nothing';
 
 export class ProgressWatchdog {
   readonly #connections = new Map<Socket, Progress>();
+  readonly #options: ProgressOptions;
+
+  constructor(options: ProgressOptions) {
+    this.#options = options;
+  }
 
   connected(socket: Socket): void {
-    this.#connections.set(socket, { req: null, res: null, bytesAtLastLook: null });
+    this.#connections.set(socket, { req: null, res: null, bytes: 0, awaited: 'nothing', takingLooks: 0 });
     socket.on('close', () => this.#connections.delete(socket));
   }
 
@@ -44,11 +62,21 @@ export class ProgressWatchdog {
   /** Cuts every connection whose client was awaited at the last look already and moved too little since. */
   look(): void {
     for (const [socket, progress] of this.#connections) {
-      const { req, res, bytesAtLastLook } = progress;
-      const isAwaited = req !== null && res !== null && !res.closed && (!req.complete || res.writableEnded);
+      const awaited = awaitedFor(progress);
       const bytes = socket.bytesRead + socket.bytesWritten - socket.writableLength;
-      if (isAwaited && bytesAtLastLook !== null && bytes - bytesAtLastLook < PROGRESS_BYTES_MIN) socket.destroy();
-      progress.bytesAtLastLook = isAwaited ? bytes : null;
+      const movedBytes = bytes - progress.bytes;
+      const isStill = awaited === progress.awaited;
+      progress.takingLooks = awaited === 'taking' && isStill && movedBytes === 0 ? progress.takingLooks + 1 : 0;
+      if ((awaited === 'sending' && isStill && movedBytes < this.#options.sentBytesMin) || progress.takingLooks >= this.#options.takingLooksMax) socket.destroy();
+      progress.awaited = awaited;
+      progress.bytes = bytes;
     }
   }
+}
+
+function awaitedFor({ req, res }: Progress): Awaited {
+  if (req === null || res === null || res.closed) return 'nothing';
+  if (res.writableEnded || res.writableNeedDrain) return 'taking';
+  // Not flowing: the node doesn't read its body just now.
+  return req.complete || req.readableFlowing !== true ? 'nothing' : 'sending';
 }

@@ -1,5 +1,6 @@
 /** Both apps on real loopback sockets before a fake node, and a client that sends exactly the bytes it is given. */
 import * as net from 'node:net';
+import { OBJECT_BYTES_MAX } from '../../src/domain/limits.ts';
 import { createAdminApp } from '../../src/gateway/admin-app.ts';
 import { createGatewayApp } from '../../src/gateway/gateway-app.ts';
 import { rawProblem } from '../../src/gateway/problem.ts';
@@ -9,7 +10,18 @@ import { HttpServer } from '../../src/runtime/http-server.ts';
 import { JsonLog } from '../../src/runtime/json-log.ts';
 import { NodeClock } from '../../src/runtime/node-clock.ts';
 import { NodeRandom } from '../../src/runtime/node-random.ts';
+import type { ProgressOptions } from '../../src/runtime/progress-watchdog.ts';
 import { FakeNode } from './fake-node.ts';
+
+interface EdgeOptions {
+  readonly requestsMax?: number;
+  readonly adminToken?: string | null;
+  readonly objectBytesMax?: number;
+  readonly progress?: ProgressOptions;
+}
+
+/** Longer than any test. */
+const PATIENT: ProgressOptions = { intervalMs: 60_000, sentBytesMin: 1, takingLooksMax: 10 };
 
 export class EdgeFixture {
   readonly node = new FakeNode();
@@ -29,15 +41,15 @@ export class EdgeFixture {
     return this.#servers[1]?.port ?? 0;
   }
 
-  static async start({ requestsMax = 16, adminToken = null }: { requestsMax?: number; adminToken?: string | null } = {}): Promise<EdgeFixture> {
+  static async start({ requestsMax = 16, adminToken = null, objectBytesMax = OBJECT_BYTES_MAX, progress = PATIENT }: EdgeOptions = {}): Promise<EdgeFixture> {
     const servers: HttpServer[] = [];
     const fixture = new EdgeFixture(servers);
     const meter = new PromMeter({ version: '0', nodeVersion: '0' });
     const requestIds = new RequestIds(new NodeRandom());
     const log = new JsonLog({ write: (line) => fixture.logLines.push(line) }, { level: 'debug', format: 'json', fields: {} });
     const node = (): FakeNode | null => (fixture.isStarted ? fixture.node : null);
-    const serve = { host: '127.0.0.1', port: 0, connectionsMax: 100, parseErrorAnswer: (code: string) => rawProblem(code, requestIds.next()) };
-    servers.push(await HttpServer.start(createGatewayApp({ node, clock: new NodeClock(), log, meter, requestIds }, { requestsMax, version: '0' }), serve));
+    const serve = { host: '127.0.0.1', port: 0, connectionsMax: 100, progress, parseErrorAnswer: (code: string) => rawProblem(code, requestIds.next()) };
+    servers.push(await HttpServer.start(createGatewayApp({ node, clock: new NodeClock(), log, meter, requestIds }, { requestsMax, objectBytesMax, version: '0' }), serve));
     servers.push(await HttpServer.start(createAdminApp({ node, log, metrics: meter, requestIds }, { adminToken, version: '0' }), serve));
     return fixture;
   }

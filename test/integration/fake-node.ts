@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { ballotText, equalBallots, type Ballot } from '../../src/domain/ballot.ts';
 import type { BodyId, NodeId } from '../../src/domain/ids.ts';
-import type { DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, PutOutcome, PutRequest, WriteCondition } from '../../src/domain/object-operation.ts';
+import { CHUNK_BYTES, INLINE_BODY_BYTES_MAX } from '../../src/domain/limits.ts';
+import type { BodyReader, ByteRange, DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, ListOutcome, ListRequest, PutOutcome, PutRequest, PutStreamRequest, WriteCondition } from '../../src/domain/object-operation.ts';
 import type { LiveRecord } from '../../src/domain/stored-object.ts';
 import type { ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, NodeService, NodeView, RingView } from '../../src/node/node-service.ts';
 
@@ -11,7 +12,9 @@ const ID = 'ab'.repeat(16) as NodeId;
 export class FakeNode implements NodeService {
   readonly stored = new Map<string, { readonly record: LiveRecord; readonly body: Buffer }>();
   readonly puts: PutRequest[] = [];
+  readonly streams: PutStreamRequest[] = [];
   readonly deletes: DeleteRequest[] = [];
+  readonly lists: ListRequest[] = [];
   readonly joins: (readonly string[])[] = [];
   leaves = 0;
   health: HealthView = { isOk: true, reason: 'serving' };
@@ -20,11 +23,21 @@ export class FakeNode implements NodeService {
   nextPut: PutOutcome | (() => Promise<PutOutcome>) | null = null;
   nextDelete: DeleteOutcome | null = null;
   nextGet: GetOutcome | null = null;
+  nextList: ListOutcome | null = null;
+  /** Reads all of a large body and keeps none of it. */
+  isForgetful = false;
+  /** Waits before each pull of a streamed body: a slow ring. */
+  beforePull: () => Promise<void> = () => Promise.resolve();
+  /** What the reader of a large body does at a position, instead of giving bytes. */
+  atRead: (offset: number) => Promise<void> | null = () => null;
+  readersCancelled = 0;
   #clock = 1_700_000_000_000 * 1024;
 
   readonly objects = {
     put: (request: PutRequest): Promise<PutOutcome> => this.#put(request),
     get: (request: GetRequest): Promise<GetOutcome> => this.#get(request),
+    putStream: (request: PutStreamRequest): Promise<PutOutcome> => this.#putStream(request),
+    list: (request: ListRequest): Promise<ListOutcome> => this.#list(request),
     delete: (request: DeleteRequest): Promise<DeleteOutcome> => this.#delete(request),
   };
 
@@ -38,17 +51,62 @@ export class FakeNode implements NodeService {
     const size = request.body.length;
     this.stored.set(request.name, {
       body: Buffer.from(request.body),
-      record: { kind: 'object', version, ops: [], lineageFloor: version, createdMs: 0, contentType: request.contentType, meta: request.meta, body: { bodyId: ID as unknown as BodyId, size, sha256, where: 'inline', chunkCrcs: [] } },
+      record: { kind: 'object', version, ops: [], lineageFloor: version, createdMs: 0, contentType: request.contentType, meta: request.meta, body: { bodyId: ID as unknown as BodyId, size, sha256, where: size > INLINE_BODY_BYTES_MAX ? 'file' : 'inline', chunkCrcs: [] } },
     });
     const receipt = { name: request.name, key: 1, size, sha256, etag: `"${ballotText(version)}"`, version: ballotText(version), owner: 'localhost:7400', replicas: [{ node: 'localhost:7400', durable: true }], replicationFactor: 1, durableCopies: 1 };
     return { kind: 'stored', isCreated: current === null, receipt };
+  }
+
+  /** As the coordinator does it: small bodies become a put, and nothing is visible before the last byte was verified. */
+  async #putStream(request: PutStreamRequest): Promise<PutOutcome> {
+    this.streams.push(request);
+    const pieces: Buffer[] = [];
+    let size = 0;
+    try {
+      for (;;) {
+        await this.beforePull();
+        const piece = await request.source.next();
+        if (piece === null) break;
+        size += piece.length;
+        if (!this.isForgetful) pieces.push(piece);
+      }
+    } catch {
+      return { kind: 'not-applied', code: 'DHT_ERR_REQUEST_INVALID', detail: 'The body broke off.' };
+    }
+    if (request.expectedSize !== null && request.expectedSize !== size) return { kind: 'not-applied', code: 'DHT_ERR_REQUEST_INVALID', detail: 'Another length.' };
+    const refusal = request.verify();
+    if (refusal !== null) return { kind: 'not-applied', ...refusal };
+    const { name, contentType, meta, condition, opId } = request;
+    return await this.#put({ name, contentType, meta, condition, opId, body: Buffer.concat(pieces) });
+  }
+
+  #list(request: ListRequest): Promise<ListOutcome> {
+    this.lists.push(request);
+    if (this.nextList !== null) return Promise.resolve(this.nextList);
+    const names = [...this.stored.keys()].filter((name) => name.startsWith(request.prefix)).sort().filter((name) => request.cursor === null || name > request.cursor);
+    const objects = names.slice(0, request.limit).map((name) => ({ name, size: this.stored.get(name)?.record.body.size ?? 0, etag: '"e"', modified: '2023-11-14T22:13:20.000Z' }));
+    return Promise.resolve({ kind: 'page', objects, commonPrefixes: [], cursor: names.length > request.limit ? (objects.at(-1)?.name ?? null) : null });
+  }
+
+  #reader(body: Buffer, range: ByteRange): BodyReader {
+    let at = range.offset;
+    const end = range.offset + range.length;
+    return {
+      next: async () => {
+        await this.atRead(at);
+        const piece = body.subarray(at, Math.min(at + CHUNK_BYTES, end));
+        at += piece.length;
+        return piece.length === 0 ? null : piece;
+      },
+      cancel: () => void this.readersCancelled++,
+    };
   }
 
   #get(request: GetRequest): Promise<GetOutcome> {
     if (this.nextGet !== null) return Promise.resolve(this.nextGet);
     const found = this.stored.get(request.name);
     if (found === undefined) return Promise.resolve({ kind: 'absent' });
-    return Promise.resolve({ kind: 'found', record: found.record, body: request.wantBody ? found.body : null, isStalePossible: request.consistency === 'one' });
+    return Promise.resolve({ kind: 'found', record: found.record, body: request.wantBody && found.record.body.where === 'inline' ? found.body : null, open: (range) => this.#reader(found.body, range), isStalePossible: request.consistency === 'one' });
   }
 
   #delete(request: DeleteRequest): Promise<DeleteOutcome> {

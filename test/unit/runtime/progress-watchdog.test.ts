@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { PROGRESS_BYTES_MIN, ProgressWatchdog } from '../../../src/runtime/progress-watchdog.ts';
+import { ProgressWatchdog } from '../../../src/runtime/progress-watchdog.ts';
+
+const PROGRESS_BYTES_MIN = 10_000;
+const LOOKS_MAX = 3;
 
 class FakeSocket {
   bytesRead = 0;
@@ -23,14 +26,14 @@ class FakeSocket {
 describe('the progress watchdog', () => {
   let watchdog: ProgressWatchdog;
   let socket: FakeSocket;
-  const req = { complete: false };
-  const res = { closed: false, writableEnded: false, headersSent: false };
+  const req = { complete: false, readableFlowing: true };
+  const res = { closed: false, writableEnded: false, writableNeedDrain: false, headersSent: false };
 
   beforeEach(() => {
-    watchdog = new ProgressWatchdog();
+    watchdog = new ProgressWatchdog({ intervalMs: 10_000, sentBytesMin: PROGRESS_BYTES_MIN, takingLooksMax: LOOKS_MAX });
     socket = new FakeSocket();
-    Object.assign(req, { complete: false, socket });
-    Object.assign(res, { closed: false, writableEnded: false, headersSent: false });
+    Object.assign(req, { complete: false, readableFlowing: true, socket });
+    Object.assign(res, { closed: false, writableEnded: false, writableNeedDrain: false, headersSent: false });
     watchdog.connected(socket as unknown as Socket);
     watchdog.requested(req as unknown as IncomingMessage, res as unknown as ServerResponse);
   });
@@ -54,9 +57,33 @@ describe('the progress watchdog', () => {
   test('cuts a client that does not take its answer: bytes that are only queued do not count', () => {
     req.complete = true;
     res.writableEnded = true;
-    socket.bytesWritten = socket.writableLength = 100_000;
+    for (let look = 0; look <= LOOKS_MAX; look++) {
+      expect(socket.isCut).toBe(false);
+      socket.bytesWritten = socket.writableLength = 100_000 * look;
+      watchdog.look();
+    }
+    expect(socket.isCut).toBe(true);
+  });
+
+  test('sees a client that takes its answer in lumps', () => {
+    req.complete = true;
+    res.writableNeedDrain = true;
+    for (let look = 0; look < 30; look++) {
+      watchdog.look();
+      if (look % LOOKS_MAX === 0) socket.bytesWritten += 1;
+    }
+    expect(socket.isCut).toBe(false);
+    for (let look = 0; look <= LOOKS_MAX; look++) watchdog.look();
+    expect(socket.isCut).toBe(true);
+  });
+
+  test('does not blame a client for a body that the node does not read on', () => {
+    req.readableFlowing = false;
+    for (let look = 0; look < 10; look++) watchdog.look();
+    expect(socket.isCut).toBe(false);
+    req.readableFlowing = true;
     watchdog.look();
-    socket.bytesWritten = socket.writableLength = 200_000;
+    expect(socket.isCut).toBe(false);
     watchdog.look();
     expect(socket.isCut).toBe(true);
   });
