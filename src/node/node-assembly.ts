@@ -174,7 +174,7 @@ async function openStore(deps: NodeDeps, options: NodeOptions, address: NodeAddr
     onDamage: (detail) => { log.error('stored data cannot be read back', { directory, detail }); },
   }, {
     directory, name: addressText(address), keyBits: options.ring.keyBits,
-    ...options.tuning.store, resolveBeforeSync: !rules.replyAfterFsync,
+    ...options.tuning.store, bodies: options.tuning.bodies, resolveBeforeSync: !rules.replyAfterFsync, unlinkBeforeSync: !rules.unlinkAfterAccept,
   });
   switch (outcome.kind) {
     case 'opened':

@@ -4,9 +4,9 @@
  * 65,536 buckets by the key's top 16 bits, each one sorted buffer of fixed entries, searched by halving. A JavaScript Map of
  * objects takes four times the memory, and its order says nothing about the ring; here a scan of an arc is a walk.
  *
- * Entry, 83 bytes, big-endian:
- *   key without its bucket 18 | promised 13 | accepted 13 | record position 6, bytes 4 | body position 6 | body id 16 |
- *   body size 6 | kind 1
+ * Entry, 96 bytes, big-endian:
+ *   key without its bucket 18 | promised 13 | accepted 13 | version 13 | record position 6, bytes 4 | body position 6 |
+ *   body id 16 | body size 6 | kind 1
  * A ballot is epoch 4, hlc 7, node number 2. Position 0 of the log is a batch header, so 0 stands for "none".
  * Cost: O(log entries of the bucket) to find, one memory move of at most a bucket to insert.
  * Source: protocol section F.2 "Index key".
@@ -22,10 +22,12 @@ export type RegisterKind = 'none' | 'object' | 'tombstone';
 
 export interface AcceptedEntry {
   readonly accepted: Ballot;
+  /** Of the accepted record. */
+  readonly version: Ballot;
   readonly kind: RegisterKind;
   readonly recordAt: number;
   readonly recordBytes: number;
-  /** 0: no body, or none here. */
+  /** 0: no body, or none here. BODY_IN_FILE: in a file of its own. */
   readonly bodyAt: number;
   readonly bodyId: BodyId | null;
   readonly size: number;
@@ -36,19 +38,20 @@ export interface IndexEntry extends AcceptedEntry {
 }
 
 export const NOTHING_ACCEPTED: AcceptedEntry = {
-  accepted: ZERO_BALLOT, kind: 'none', recordAt: 0, recordBytes: 0, bodyAt: 0, bodyId: null, size: 0,
+  accepted: ZERO_BALLOT, version: ZERO_BALLOT, kind: 'none', recordAt: 0, recordBytes: 0, bodyAt: 0, bodyId: null, size: 0,
 };
 
 const KEY_BYTES = 20;
 const PROMISED = 18;
 const ACCEPTED = 31;
-const RECORD_AT = 44;
-const RECORD_BYTES = 50;
-const BODY_AT = 54;
-const BODY_ID = 60;
-const SIZE = 76;
-const KIND = 82;
-const ENTRY_BYTES = 83;
+const VERSION = 44;
+const RECORD_AT = 57;
+const RECORD_BYTES = 63;
+const BODY_AT = 67;
+const BODY_ID = 73;
+const SIZE = 89;
+const KIND = 95;
+const ENTRY_BYTES = 96;
 const BODY_ID_BYTES = 16;
 
 const KINDS: readonly RegisterKind[] = ['none', 'object', 'tombstone'];
@@ -106,6 +109,7 @@ export class KeyIndex {
     this.#count(bytes, at, -1);
     this.#writeBallot(bytes, at + PROMISED, entry.accepted);
     this.#writeBallot(bytes, at + ACCEPTED, entry.accepted);
+    this.#writeBallot(bytes, at + VERSION, entry.version);
     bytes.writeUIntBE(entry.recordAt, at + RECORD_AT, 6);
     bytes.writeUInt32BE(entry.recordBytes, at + RECORD_BYTES);
     bytes.writeUIntBE(entry.bodyAt, at + BODY_AT, 6);
@@ -116,13 +120,19 @@ export class KeyIndex {
     this.#count(bytes, at, 1);
   }
 
-  /** The body at this log position is no longer held. */
-  forgetBody(key: ObjectKey, bodyAt: number): void {
+  /** Where the body of the accepted record is now; 0: it is no longer held. */
+  setBodyAt(key: ObjectKey, bodyAt: number): void {
     const bucket = this.#bucketOf(key);
     const slot = bucket === null ? -1 : this.#slotOf(bucket);
-    if (bucket === null || slot < 0) return;
-    const at = slot * ENTRY_BYTES + BODY_AT;
-    if (bucket.bytes.readUIntBE(at, 6) === bodyAt) bucket.bytes.writeUIntBE(0, at, 6);
+    if (bucket !== null && slot >= 0) bucket.bytes.writeUIntBE(bodyAt, slot * ENTRY_BYTES + BODY_AT, 6);
+  }
+
+  /** Whether something is accepted for the key whose bytes are at `at`. */
+  isAccepted(bytes: Buffer, at: number): boolean {
+    bytes.copy(this.#wanted, 0, at, at + KEY_BYTES);
+    const bucket = this.#buckets.get(this.#wanted.readUInt16BE(0));
+    const slot = bucket === null ? -1 : this.#slotOf(bucket);
+    return bucket !== null && slot >= 0 && ((bucket.bytes[slot * ENTRY_BYTES + KIND] ?? 0) & 0x0f) !== 0;
   }
 
   remove(key: ObjectKey): void {
@@ -215,6 +225,7 @@ export class KeyIndex {
     return {
       promised: this.#readBallot(bytes, at + PROMISED),
       accepted: this.#readBallot(bytes, at + ACCEPTED),
+      version: this.#readBallot(bytes, at + VERSION),
       kind: must(KINDS[flags & 0x0f], 'kind of an index entry'),
       recordAt: bytes.readUIntBE(at + RECORD_AT, 6),
       recordBytes: bytes.readUInt32BE(at + RECORD_BYTES),

@@ -25,6 +25,8 @@ export const BATCH_HEADER_BYTES = 48;
 export const RECORD_HEADER_BYTES = 10;
 export const BODY_PREFIX_BYTES = 8;
 export const SALT_BYTES = 8;
+/** In place of a body's position: it is in a file of its own. Positions this low are inside the first batch's header. */
+export const BODY_IN_FILE = 1;
 /** Bytes of a batch from which on it takes no more bodies: 500 of the largest ones wait while one sync runs. */
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 

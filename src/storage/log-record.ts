@@ -24,7 +24,7 @@ const LIST_MAX = 1_000_000;
 export type LogRecord =
   /** `staged`: the body behind this record. */
   | { readonly kind: 'promise'; readonly key: ObjectKey; readonly name: string; readonly ballot: Ballot; readonly staged: BodyId | null }
-  /** `bodyAt`: the log position of the body that the record names; 0: not in the log. */
+  /** `bodyAt`: the log position of the body that the record names; 0: not held here; BODY_IN_FILE: held in a file. */
   | { readonly kind: 'accept'; readonly key: ObjectKey; readonly name: string; readonly ballot: Ballot; readonly bodyAt: number; readonly record: ObjectRecord }
   | { readonly kind: 'stage'; readonly key: ObjectKey; readonly bodyId: BodyId }
   | { readonly kind: 'floor'; readonly arc: RingArc; readonly floor: Ballot }
@@ -34,7 +34,9 @@ export type LogRecord =
   | { readonly kind: 'caught'; readonly epoch: Epoch; readonly arcEnds: readonly Position[] }
   | { readonly kind: 'promised-founder'; readonly founder: NodeId }
   | { readonly kind: 'remember'; readonly peer: NodeId; readonly boot: number; readonly position: number }
-  | { readonly kind: 'abandon-layout'; readonly clusterId: ClusterId };
+  | { readonly kind: 'abandon-layout'; readonly clusterId: ClusterId }
+  /** The body's file is in its place, whole and durable. */
+  | { readonly kind: 'body-file'; readonly key: ObjectKey; readonly bodyId: BodyId; readonly size: number; readonly sha256: string };
 
 const TYPE_NUMBERS: Readonly<Record<LogRecord['kind'], number>> = {
   promise: 1,
@@ -48,6 +50,7 @@ const TYPE_NUMBERS: Readonly<Record<LogRecord['kind'], number>> = {
   'promised-founder': 9,
   remember: 10,
   'abandon-layout': 11,
+  'body-file': 12,
 };
 
 const KINDS = new Map(Object.entries(TYPE_NUMBERS).map(([kind, number]) => [number, kind as LogRecord['kind']]));
@@ -105,6 +108,12 @@ export function writeLogRecord(writer: BinaryWriter, record: LogRecord): void {
     case 'abandon-layout':
       writer.hex(record.clusterId, 16);
       return;
+    case 'body-file':
+      writer.hex(record.key, 20);
+      writer.hex(record.bodyId, 16);
+      writer.u64(record.size);
+      writer.hex(record.sha256, 32);
+      return;
     default:
       assertNever(record);
   }
@@ -146,6 +155,8 @@ function readFields(kind: LogRecord['kind'], reader: BinaryReader): LogRecord {
       return { kind, peer: reader.hex(16) as NodeId, boot: reader.u64(), position: reader.u64() };
     case 'abandon-layout':
       return { kind, clusterId: reader.hex(16) as ClusterId };
+    case 'body-file':
+      return { kind, key: readKey(reader), bodyId: reader.hex(16) as BodyId, size: reader.u64(), sha256: reader.hex(32) };
     default:
       return assertNever(kind);
   }

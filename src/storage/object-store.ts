@@ -1,15 +1,21 @@
 /**
- * The local store: one log on disk, one index in memory, nothing else. A change is appended to the log's open batch and
- * applied to the state in the same synchronous step; its promise is the batch's. Reads are one positioned read or none.
+ * The local store: one log on disk, one index in memory, and a file for each large body. A change is appended to the log's open
+ * batch and applied to the state in the same synchronous step; its promise is the batch's. Reads are one positioned read or none.
  *
- * Bodies stay where the log got them; an accept only names the position. Bytes that fail their checksum are never handed out:
+ * Small bodies stay where the log got them; an accept only names the position. Large ones are BodyFiles' business; whether one
+ * is held, and when its file may go, is the state's. Bytes that fail their checksum are never handed out:
  * a body is then no longer held here, a record makes its reader fail, and `onDamage` hears of both.
  *
- * Rejected: LevelDB, LMDB, SQLite, because their crash behaviour can't be tried in the simulator; a file for each object,
+ * A body file that the state names but that isn't there at start is damage, too: it is no longer held (never served, never
+ * counted), its register stays, and the node goes on, for the other replicas have the body.
+ *
+ * Rejected: LevelDB, LMDB, SQLite, because their crash behaviour can't be tried in the simulator; a file for each small object,
  * because creating and syncing one takes twenty times as long as an append.
- * Source: protocol sections C.1 and F.2; rules R1, R6.
+ * Source: protocol sections C.1 and F.2; rules R1, R6, R7.
  */
+import type { BodyLimits } from '../domain/body-limits.ts';
 import { equalBallots, maxBallot, ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
+import { must } from '../domain/assert.ts';
 import { DhtError } from '../domain/error-catalogue.ts';
 import type { BodyId, ClusterId, Epoch, NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
@@ -21,14 +27,16 @@ import type { Clock } from '../ports/clock.ts';
 import type { Disk, DiskLock } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
 import type { Random } from '../ports/random.ts';
+import { BodyFiles } from './body-files.ts';
+import { takeInventory, type Inventory } from './body-inventory.ts';
 import { bucketsOf } from './bucket-table.ts';
 import { ByteBoundedCache } from './byte-bounded-cache.ts';
 import type { Identity } from './identity-file.ts';
 import type { IndexEntry } from './key-index.ts';
 import { checkBody, Log, type Appended } from './log.ts';
-import { BODY_PREFIX_BYTES, RECORD_HEADER_BYTES, recordCrc } from './log-format.ts';
+import { BODY_IN_FILE, BODY_PREFIX_BYTES, RECORD_HEADER_BYTES, recordCrc } from './log-format.ts';
 import { readLogRecord, type LogRecord } from './log-record.ts';
-import type { LayoutSlot, LoadedRecord, NodeStateStore, RegisterHead, RegisterStore, ScanEntry } from './register-store.ts';
+import type { BodyWriter, LayoutSlot, LoadedRecord, NamedEntry, NodeStateStore, RegisterHead, RegisterStore, ScanEntry } from './register-store.ts';
 import { openStoreDirectory, type OpenRefusal, type StoreDirectory } from './store-directory.ts';
 import { StoreState } from './store-state.ts';
 
@@ -56,8 +64,12 @@ export interface ObjectStoreOptions {
   readonly bodyCacheBytes: number;
   /** Bodies without a record that are kept. Higher: more writes under way, about 200 bytes of memory each. */
   readonly stagedBodiesMax: number;
+  /** Chunks, time to live and time to linger of bodies. */
+  readonly bodies: BodyLimits;
   /** True only in tests that show what acknowledging before the sync breaks. */
   readonly resolveBeforeSync: boolean;
+  /** The same for removing a body's file before the record that replaces it is durable (rule R7). */
+  readonly unlinkBeforeSync: boolean;
 }
 
 export type OpenOutcome = { readonly kind: 'opened'; readonly store: ObjectStore } | OpenRefusal;
@@ -83,6 +95,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   readonly #log: Log;
   readonly #records: ByteBoundedCache<LoadedRecord>;
   readonly #bodies: ByteBoundedCache<Buffer>;
+  readonly #files: BodyFiles;
   /** Peers remembered since the last batch. */
   readonly #unwrittenPeers = new Set<NodeId>();
   readonly recoveredPosition: number;
@@ -93,10 +106,20 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     const outcome = await openStoreDirectory(deps, options, (record, at, bodyBytes) => {
       state.apply(record, at, bodyBytes, deps.clock.monotonicNow());
     });
-    return outcome.kind === 'opened' ? { kind: 'opened', store: new ObjectStore(deps, options, state, outcome.opened) } : outcome;
+    if (outcome.kind !== 'opened') return outcome;
+    state.names.seal();
+    try {
+      const inventory = await takeInventory(deps.disk, options.directory, state.bodiesInFiles());
+      return { kind: 'opened', store: new ObjectStore(deps, options, state, outcome.opened, inventory) };
+    } catch (error) {
+      for (const { file } of outcome.opened.segments) await file.close();
+      await outcome.opened.lock.release();
+      throw error;
+    }
   }
 
-  private constructor(deps: ObjectStoreDeps, options: ObjectStoreOptions, state: StoreState, { identity, lock, logDirectory, segments, end }: StoreDirectory) {
+  private constructor(deps: ObjectStoreDeps, options: ObjectStoreOptions, state: StoreState, found: StoreDirectory, inventory: Inventory) {
+    const { identity, lock, logDirectory, segments, end } = found;
     this.#deps = deps;
     this.#options = options;
     this.#state = state;
@@ -104,6 +127,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     this.#lock = lock;
     this.#records = new ByteBoundedCache(options.recordCacheBytes, ({ name, record }) => DECODED_BYTES + 2 * name.length + OP_BYTES * record.ops.length);
     this.#bodies = new ByteBoundedCache(options.bodyCacheBytes, (body) => BUFFER_BYTES + body.length);
+    this.#files = new BodyFiles({ ...deps, dropExpired: () => this.#dropExpired() }, { directory: options.directory, bodies: options.bodies });
     this.recoveredPosition = end.position;
     this.#log = new Log(
       { disk: deps.disk, onFailure: deps.onFailure, onSeal: () => { this.#appendPeers(); } },
@@ -111,9 +135,11 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
       segments,
       end,
     );
+    this.#takeOver(inventory);
   }
 
   async close(): Promise<void> {
+    await this.#files.close();
     await this.#log.close();
     await this.#lock.release();
   }
@@ -157,8 +183,9 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
 
   async readBody(key: ObjectKey, bodyId: BodyId, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number } | null> {
     const location = this.#state.bodyLocation(key, bodyId, this.#deps.clock.monotonicNow());
-    if (location === null) return null;
+    if (location === null) return this.#files.isLingering(bodyId) ? this.#readFile(key, bodyId, offset, length) : null;
     const { at, size } = location;
+    if (at === BODY_IN_FILE) return this.#readFile(key, bodyId, offset, length);
     let body = this.#bodies.get(at);
     if (body === null) {
       body = checkBody(await this.#log.read(at, BODY_PREFIX_BYTES + size), size);
@@ -177,6 +204,19 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     const ended = this.#state.walk(arc, after, (key, entry) => {
       if (entries.length === limit) return 'stop';
       entries.push({ key, ...headOf(entry) });
+      return 'go-on';
+    });
+    return { entries, isLast: ended === 'end' };
+  }
+
+  scanNames(
+    prefix: string, from: { readonly name: string; readonly isInclusive: boolean } | null, limit: number,
+  ): { readonly entries: readonly NamedEntry[]; readonly isLast: boolean } {
+    const entries: NamedEntry[] = [];
+    const ended = this.#state.names.walk(prefix, from, ({ name, key }) => {
+      if (entries.length === limit) return 'stop';
+      const { accepted, version, kind, size } = must(this.#state.index.find(key), 'register of a live name');
+      if (kind !== 'none') entries.push({ name, key, accepted, version, kind, size });
       return 'go-on';
     });
     return { entries, isLast: ended === 'end' };
@@ -205,6 +245,10 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
 
   stage(key: ObjectKey, bodyId: BodyId, bytes: Buffer): Promise<void> {
     return this.#change({ kind: 'stage', key, bodyId }, bytes, key);
+  }
+
+  openBody(key: ObjectKey, bodyId: BodyId): Promise<BodyWriter | 'busy' | 'full'> {
+    return this.#files.openWriter(bodyId, (size, sha256) => this.#change({ kind: 'body-file', key, bodyId, size, sha256 }, null, key));
   }
 
   raiseFloor(arc: RingArc, floor: Ballot): Promise<void> {
@@ -279,7 +323,35 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     if (record.kind === 'accept') this.#records.put(at.recordAt, { name: record.name, record: record.record });
     if (body !== null) this.#bodies.put(at.bodyAt, compact(body));
     const done = this.#log.commit();
+    const unnamed = this.#state.takeUnnamed();
+    if (unnamed.length > 0) this.#files.unlink(unnamed, this.#options.unlinkBeforeSync ? Promise.resolve() : done);
     return this.#options.resolveBeforeSync ? Promise.resolve() : done;
+  }
+
+  async #readFile(key: ObjectKey, bodyId: BodyId, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number } | null> {
+    const found = await this.#files.read(bodyId, offset, length);
+    if (found.kind === 'read') return { bytes: found.bytes, size: found.size };
+    // Meanwhile the body may have been replaced and its file removed: that is no damage.
+    if (found.kind === 'missing' && this.#state.bodyLocation(key, bodyId, this.#deps.clock.monotonicNow())?.at !== BODY_IN_FILE) return null;
+    this.#state.forgetBody(key, bodyId, BODY_IN_FILE);
+    this.#reportDamage(`the file of body ${bodyId} is ${found.kind === 'missing' ? 'missing' : 'not what was written'}`);
+    return null;
+  }
+
+  #dropExpired(): readonly BodyId[] {
+    this.#state.dropExpired(this.#deps.clock.monotonicNow());
+    return this.#state.takeUnnamed();
+  }
+
+  /** What the directories hold beside what the log says. */
+  #takeOver({ missing, unnamed }: Inventory): void {
+    for (const [bodyId, key] of missing) {
+      this.#state.forgetBody(key, bodyId, BODY_IN_FILE);
+      if (key !== null) this.#reportDamage(`the file of body ${bodyId} is missing`);
+    }
+    const replaced = new Set(this.#state.takeUnnamed());
+    this.#files.unlink(unnamed.filter((bodyId) => replaced.has(bodyId)), Promise.resolve());
+    for (const bodyId of unnamed) if (!replaced.has(bodyId)) this.#files.addOrphan(bodyId);
   }
 
   #appendPeers(): void {

@@ -91,7 +91,10 @@ export interface RegisterStore {
   openBody(key: ObjectKey, bodyId: BodyId): Promise<BodyWriter | 'busy' | 'full'>;
   /** Whether the body is here, staged or named by the accepted record (applied; durable after `settled`). */
   holdsBody(key: ObjectKey, bodyId: BodyId): boolean;
-  /** Bytes [offset, offset + length) of a held body, CRC-checked; null when it isn't held, or no longer because it has rotted. */
+  /**
+   * Bytes [offset, offset + length) of a held body, CRC-checked; null when it isn't held, or no longer because it has rotted.
+   * A large body that was replaced while it was read can still be read for the time to linger, though it isn't held any more.
+   */
   readBody(key: ObjectKey, bodyId: BodyId, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number } | null>;
 
   /** Registers of the arc after the cursor in key order, clockwise from `arc.from`; at most `limit`. */

@@ -1,5 +1,5 @@
 /**
- * Bodies in the log that no record names yet: staged by a writer, or left over from discarded registers, where they serve
+ * Bodies in the log or in files that no record names yet: staged by a writer, or left over from discarded registers, where they serve
  * as a cache for catch-up. They end when a record names them, after the time to live (counted anew at each start), or when
  * there are too many: dropping one is safe, an ACCEPT then fetches the body from another holder.
  * Source: protocol rules R6, R7, R14.
@@ -8,7 +8,7 @@ import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
 import type { BodyId } from '../domain/ids.ts';
 
 export interface BodyLocation {
-  /** Log position. */
+  /** Log position, or BODY_IN_FILE. */
   readonly at: number;
   readonly size: number;
 }
@@ -16,6 +16,8 @@ export interface BodyLocation {
 export interface StagedBodiesOptions {
   readonly countMax: number;
   readonly timeToLiveMs: number;
+  /** The body is dropped: nothing will name it any more. */
+  readonly onDrop: (bodyId: BodyId, location: BodyLocation) => void;
 }
 
 export class StagedBodies {
@@ -29,7 +31,7 @@ export class StagedBodies {
 
   get(bodyId: BodyId, now: MonotonicMs): BodyLocation | null {
     const body = this.#bodies.get(bodyId);
-    return body !== undefined && elapsedMs(body.since, now) < this.#options.timeToLiveMs ? body : null;
+    return body !== undefined && !this.#isExpired(body.since, now) ? body : null;
   }
 
   add(bodyId: BodyId, location: BodyLocation, now: MonotonicMs): void {
@@ -41,10 +43,27 @@ export class StagedBodies {
   /** What has expired, and a sixteenth of the rest, oldest first: walking a Map from its front is cheap only now and then. */
   #dropSome(now: MonotonicMs): void {
     const sizeWanted = this.#options.countMax - Math.floor(this.#options.countMax / 16);
-    for (const [oldest, { since }] of this.#bodies) {
-      if (this.#bodies.size <= sizeWanted && elapsedMs(since, now) < this.#options.timeToLiveMs) return;
+    this.#dropWhile((since) => this.#bodies.size > sizeWanted || this.#isExpired(since, now));
+  }
+
+  dropExpired(now: MonotonicMs): void {
+    this.#dropWhile((since) => this.#isExpired(since, now));
+  }
+
+  #dropWhile(isDue: (since: MonotonicMs) => boolean): void {
+    for (const [oldest, body] of this.#bodies) {
+      if (!isDue(body.since)) return;
       this.#bodies.delete(oldest);
+      this.#options.onDrop(oldest, body);
     }
+  }
+
+  #isExpired(since: MonotonicMs, now: MonotonicMs): boolean {
+    return elapsedMs(since, now) >= this.#options.timeToLiveMs;
+  }
+
+  entries(): Iterable<readonly [BodyId, BodyLocation]> {
+    return this.#bodies;
   }
 
   delete(bodyId: BodyId): void {

@@ -1,38 +1,56 @@
 /**
- * The state of the store in memory, as a function of the log's records: registers, floors, staged bodies, node state. Live
- * changes and recovery both come through `apply`, so a restart can't disagree with the run before it. Nothing here waits.
+ * The state of the store in memory, as a function of the log's records: registers, their names, floors, staged bodies, node
+ * state. Live changes and recovery both come through `apply`, so a restart can't disagree with the run before it. Nothing here waits.
  *
  * Source: protocol section C.1 "State and rules"; A.4 (10); rules R6, R7, R14.
  */
 import { assertNever } from '../domain/assert.ts';
+import type { BodyLimits } from '../domain/body-limits.ts';
 import { maxBallot, ZERO_BALLOT } from '../domain/ballot.ts';
 import type { MonotonicMs } from '../domain/instant.ts';
 import type { BodyId } from '../domain/ids.ts';
-import { STAGING_TTL_MS } from '../domain/limits.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
-import { bucketsOf, spansOf, wholeBucketsOf } from './bucket-table.ts';
+import { bucketsOf, spansOf, wholeBucketsOf, type Span } from './bucket-table.ts';
 import { FloorMap } from './floor-map.ts';
 import { KeyIndex, NOTHING_ACCEPTED, type IndexEntry } from './key-index.ts';
 import type { Appended } from './log.ts';
+import { BODY_IN_FILE } from './log-format.ts';
 import type { LogRecord } from './log-record.ts';
+import { NameIndex } from './name-index.ts';
 import { NodeState } from './node-state.ts';
 import { StagedBodies, type BodyLocation } from './staged-bodies.ts';
 
 export interface StoreStateOptions {
   readonly keyBits: number;
   readonly stagedBodiesMax: number;
+  readonly bodies: BodyLimits;
 }
+
+/** Released registers for each block of names that is swept: a tenth of a listing's names at most are of registers that went. */
+const RELEASES_PER_SWEPT_BLOCK = 8;
+
+const NO_BODIES: readonly BodyId[] = [];
+/** All positions, aligned to 48 bits. */
+const EVERYTHING: Span = { first: 0, last: 2 ** 48 - 1 };
 
 export class StoreState {
   readonly index = new KeyIndex();
   readonly floors = new FloorMap();
   readonly node = new NodeState();
+  readonly names: NameIndex;
   readonly #staged: StagedBodies;
+  /** Bodies in files that nothing names any more. */
+  #unnamed = new Set<BodyId>();
   readonly #keyBits: number;
 
   constructor(options: StoreStateOptions) {
     this.#keyBits = options.keyBits;
-    this.#staged = new StagedBodies({ countMax: options.stagedBodiesMax, timeToLiveMs: STAGING_TTL_MS });
+    this.names = new NameIndex((bytes, at) => this.index.isAccepted(bytes, at));
+    this.#staged = new StagedBodies({
+      countMax: options.stagedBodiesMax,
+      timeToLiveMs: options.bodies.stagingTtlMs,
+      onDrop: (bodyId, { at }) => { if (at === BODY_IN_FILE) this.#unnamed.add(bodyId); },
+    });
   }
 
   /** `at`, `bodyBytes`: where the log has the record, and the size of the body behind it. */
@@ -54,7 +72,8 @@ export class StoreState {
         for (const buckets of bucketsOf(record.arc, this.#keyBits)) this.floors.raise(buckets, record.floor);
         return;
       case 'release':
-        for (const key of record.keys) this.index.remove(key);
+        for (const key of record.keys) this.#release(key);
+        this.names.sweep(Math.ceil(record.keys.length / RELEASES_PER_SWEPT_BLOCK));
         return;
       case 'adopt-layout':
         this.#discard(record.discards, now);
@@ -75,12 +94,17 @@ export class StoreState {
       case 'abandon-layout':
         this.node.abandonLayout(record.clusterId);
         return;
+      case 'body-file':
+        this.#unnamed.delete(record.bodyId);
+        if (this.index.find(record.key)?.bodyId === record.bodyId) this.index.setBodyAt(record.key, BODY_IN_FILE);
+        else this.#staged.add(record.bodyId, { at: BODY_IN_FILE, size: record.size }, now);
+        return;
       default:
         assertNever(record);
     }
   }
 
-  /** Where the log has the body, staged or named by the accepted record; null when it isn't held. */
+  /** Where the body is, staged or named by the accepted record; null when it isn't held. */
   bodyLocation(key: ObjectKey, bodyId: BodyId, now: MonotonicMs): BodyLocation | null {
     const staged = this.#staged.get(bodyId, now);
     if (staged !== null) return staged;
@@ -88,10 +112,35 @@ export class StoreState {
     return entry !== null && entry.bodyId === bodyId && entry.bodyAt !== 0 ? { at: entry.bodyAt, size: entry.size } : null;
   }
 
-  /** The body's bytes have rotted: it is no longer held. */
-  forgetBody(key: ObjectKey, bodyId: BodyId, at: number): void {
+  /** The body's bytes are rotten or missing: it is no longer held. `key` null: it was staged. */
+  forgetBody(key: ObjectKey | null, bodyId: BodyId, at: number): void {
     this.#staged.delete(bodyId);
-    this.index.forgetBody(key, at);
+    const entry = key === null ? null : this.index.find(key);
+    if (key !== null && entry?.bodyId === bodyId && entry.bodyAt === at) this.index.setBodyAt(key, 0);
+  }
+
+  /** Bodies in files that lost their last name since the call before. */
+  takeUnnamed(): readonly BodyId[] {
+    if (this.#unnamed.size === 0) return NO_BODIES;
+    const unnamed = [...this.#unnamed];
+    this.#unnamed = new Set();
+    return unnamed;
+  }
+
+  /** Staged bodies end after their time to live. */
+  dropExpired(now: MonotonicMs): void {
+    this.#staged.dropExpired(now);
+  }
+
+  /** Bodies in files: each with the key whose accepted record names it, or null when it is staged. */
+  bodiesInFiles(): ReadonlyMap<BodyId, ObjectKey | null> {
+    const bodies = new Map<BodyId, ObjectKey | null>();
+    for (const [bodyId, { at }] of this.#staged.entries()) if (at === BODY_IN_FILE) bodies.set(bodyId, null);
+    this.index.walk(EVERYTHING, null, (key, { bodyAt, bodyId }) => {
+      if (bodyAt === BODY_IN_FILE && bodyId !== null) bodies.set(bodyId, key);
+      return 'go-on';
+    });
+    return bodies;
   }
 
   /** Keys of the arc after the cursor, clockwise, until `visit` says stop. */
@@ -110,13 +159,26 @@ export class StoreState {
 
   #accept(record: LogRecord & { kind: 'accept' }, at: Appended): void {
     const value = record.record;
-    const place = { ...NOTHING_ACCEPTED, accepted: record.ballot, kind: value.kind, recordAt: at.recordAt, recordBytes: at.recordBytes };
+    const before = this.index.find(record.key);
+    if (before === null || before.kind === 'none') this.names.add(record.name, record.key);
+    this.#unname(before, value.kind === 'object' ? value.body.bodyId : null);
+    const place = { ...NOTHING_ACCEPTED, accepted: record.ballot, version: value.version, kind: value.kind, recordAt: at.recordAt, recordBytes: at.recordBytes };
     if (value.kind === 'tombstone') {
       this.index.setAccepted(record.key, place);
       return;
     }
     this.index.setAccepted(record.key, { ...place, bodyAt: record.bodyAt, bodyId: value.body.bodyId, size: value.body.size });
     if (record.bodyAt !== 0) this.#staged.delete(value.body.bodyId);
+  }
+
+  #release(key: ObjectKey): void {
+    this.#unname(this.index.find(key), null);
+    this.index.remove(key);
+  }
+
+  /** The register names `bodyId` now: the body that it named before may go. */
+  #unname(before: IndexEntry | null, bodyId: BodyId | null): void {
+    if (before !== null && before.bodyAt === BODY_IN_FILE && before.bodyId !== null && before.bodyId !== bodyId) this.#unnamed.add(before.bodyId);
   }
 
   /** Registers of the arcs go, their bodies stay as a cache, floors go only with their whole bucket. */
@@ -130,6 +192,7 @@ export class StoreState {
       });
     }
     for (const key of discarded) this.index.remove(key);
+    this.names.sweep(Math.ceil(discarded.length / RELEASES_PER_SWEPT_BLOCK));
     for (const buckets of wholeBucketsOf(arcs, this.#keyBits)) this.floors.clear(buckets);
   }
 }

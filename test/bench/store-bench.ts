@@ -7,6 +7,7 @@ import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { BODY_LIMITS } from '../../src/domain/body-limits.ts';
 import { ZERO_BALLOT, type Ballot } from '../../src/domain/ballot.ts';
 import type { BodyId, NodeId } from '../../src/domain/ids.ts';
 import type { MonotonicMs, WallMs } from '../../src/domain/instant.ts';
@@ -90,7 +91,8 @@ async function openStore(directory: string): Promise<ObjectStore> {
     { disk: new NodeDisk(), clock, log, random, onFailure: (error) => { throw error; }, onDamage: (detail) => { throw new Error(detail); } },
     {
       directory, name: '127.0.0.1:7001', keyBits: 48, segmentBytes: 64 * 1024 * 1024, recordCacheBytes: 16 * 1024 * 1024,
-      bodyCacheBytes: 16 * 1024 * 1024, stagedBodiesMax: 100_000, resolveBeforeSync: false,
+      bodyCacheBytes: 16 * 1024 * 1024, stagedBodiesMax: 100_000, bodies: BODY_LIMITS, resolveBeforeSync: false,
+      unlinkBeforeSync: false,
     },
   );
   if (outcome.kind !== 'opened') throw new Error(`not opened: ${outcome.kind}`);

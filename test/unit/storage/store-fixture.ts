@@ -1,5 +1,6 @@
 /** A store on a simulated disk, and short ways to make what it keeps. */
 import type { Ballot } from '../../../src/domain/ballot.ts';
+import { BODY_LIMITS } from '../../../src/domain/body-limits.ts';
 import { ZERO_BALLOT } from '../../../src/domain/ballot.ts';
 import type { BodyId, NodeId, OpId } from '../../../src/domain/ids.ts';
 import { alignedPosition, type ObjectKey, type Position, type RingArc } from '../../../src/domain/ring-position.ts';
@@ -23,7 +24,9 @@ export const storeOptions: ObjectStoreOptions = {
   recordCacheBytes: 1024 * 1024,
   bodyCacheBytes: 1024 * 1024,
   stagedBodiesMax: 1000,
+  bodies: BODY_LIMITS,
   resolveBeforeSync: false,
+  unlinkBeforeSync: false,
 };
 
 export function storeDeps(disk: Disk, deps: Partial<ObjectStoreDeps> = {}): ObjectStoreDeps {
