@@ -29,6 +29,8 @@ export interface ClientConnectionDeps {
 
 export interface ClientConnectionEvents {
   onReady(connection: ClientConnection): void;
+  /** It is no longer blocked. */
+  onDrain(connection: ClientConnection): void;
   /** Once; `wasReady` false: it never came to anything. */
   onClosed(connection: ClientConnection, reason: CloseReason, wasReady: boolean): void;
   /** Once, last: nothing of it is left. */
@@ -67,9 +69,14 @@ export class ClientConnection {
     return this.#calls.size;
   }
 
+  /** The stream has taken as much as it wants; `onDrain` follows. */
+  get isBlocked(): boolean {
+    return this.#frames?.isBlocked === true;
+  }
+
   /** More calls would rather go elsewhere. */
   get isBusy(): boolean {
-    return this.#frames?.isBlocked === true || this.#calls.size >= this.#options.spreadCallsMin;
+    return this.isBlocked || this.#calls.size >= this.#options.spreadCallsMin;
   }
 
   /** Starts dialling; called once. */
@@ -96,7 +103,7 @@ export class ClientConnection {
             this.#events.onReady(this);
           },
           onFrame: (frame) => { this.#take(frame); },
-          onDrain: () => {},
+          onDrain: () => { this.#events.onDrain(this); },
           onClosed: (reason) => { this.#closed(reason); },
           onGone: () => { this.#events.onGone(this); },
         });

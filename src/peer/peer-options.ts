@@ -8,11 +8,13 @@ export interface PeerOptions {
   readonly dialBackoffMaxMs: number;
   /** Data connections to one peer at most (protocol G: 8). */
   readonly dataConnectionsMax: number;
+  /** Body connections to one peer at most. All messages of one body take the same; higher: fewer bodies wait for each other's bytes. */
+  readonly bodyConnectionsMax: number;
   /** Calls in flight on every open data connection from which another one is dialled. Lower: large bodies share less; higher: better batching. */
   readonly spreadCallsMin: number;
   /** Calls in flight on one connection, or waiting for the first one of a channel; above, calls fail as not sent. */
   readonly callsPerConnectionMax: number;
-  /** Bytes queued on one connection above which calls fail as not sent, and a server stops reading requests. */
+  /** Bytes queued on one data or control connection above which calls fail as not sent, and a server stops reading requests. */
   readonly queuedBytesMax: number;
   /** Milliseconds without a byte from a peer that owes answers, after which a timed-out call breaks the connection. */
   readonly silenceMs: number;
@@ -24,6 +26,8 @@ export interface PeerOptions {
   readonly acceptedConnectionsMax: number;
   /** Requests of one connection in work at a time; then reading pauses. */
   readonly requestsInWorkMax: number;
+  /** The same of a body connection, each with up to 1 MiB in the request or in its answer: bounds their memory. */
+  readonly bodyRequestsInWorkMax: number;
   /** Bytes of the requests of one connection in work; then reading pauses. */
   readonly requestBytesInWorkMax: number;
   /** Milliseconds between looks at all connections for idle, stalled and silent ones. */

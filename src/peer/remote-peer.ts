@@ -1,6 +1,6 @@
 /**
- * The connections to one address: one for control messages, up to a few for data, so that a small ring message never
- * waits behind bodies. Dialled when first needed, closed when long unused.
+ * The connections to one address: one for control messages, a few for data and a few for large bodies, so that a small
+ * ring message never waits behind data, nor data behind bodies. Dialled when first needed, closed when long unused.
  *
  * Calls take the least loaded data connection; when even that one is busy another is dialled beside it. Until the first
  * connection of a channel is ready its calls wait; when dialling fails they fail as not sent, and until the back-off is
@@ -10,8 +10,8 @@
 import { elapsedMs, plusMs, type MonotonicMs } from '../domain/instant.ts';
 import { parseAddress, type NodeAddress } from '../domain/node-address.ts';
 import type { Random } from '../ports/random.ts';
-import { channelOf, type Channel } from '../protocol/message.ts';
 import { ClientConnection, type ClientConnectionDeps } from './client-connection.ts';
+import { connectionPools, leastLoaded, poolFor, type ConnectionPool, type PoolsByChannel } from './connection-pool.ts';
 import type { CloseReason } from './frame-stream.ts';
 import type { PendingCall } from './pending-call.ts';
 import type { PeerOptions } from './peer-options.ts';
@@ -20,17 +20,12 @@ export interface RemotePeerDeps extends ClientConnectionDeps {
   readonly random: Random;
 }
 
-interface Lane {
-  readonly connectionsMax: number;
-  readonly connections: Set<ClientConnection>;
-  readonly waiting: Set<PendingCall>;
-}
-
 export class RemotePeer {
   readonly #deps: RemotePeerDeps;
   readonly #options: PeerOptions;
   readonly #address: NodeAddress | null;
-  readonly #lanes: Readonly<Record<Channel, Lane>>;
+  readonly #pools: PoolsByChannel;
+  readonly #allPools: readonly ConnectionPool[];
   /** Closed connections whose stream has not gone yet. */
   readonly #leaving = new Set<ClientConnection>();
   #failures = 0;
@@ -43,42 +38,52 @@ export class RemotePeer {
     this.#options = options;
     this.#onEmpty = onEmpty;
     this.#address = parseAddress(advertise);
-    this.#lanes = {
-      control: { connectionsMax: 1, connections: new Set(), waiting: new Set() },
-      data: { connectionsMax: options.dataConnectionsMax, connections: new Set(), waiting: new Set() },
-    };
+    this.#pools = connectionPools(options);
+    this.#allPools = Object.values(this.#pools).flat();
   }
 
   /** No connection is left, open or closing; so no call waits either. */
   get isEmpty(): boolean {
-    const { control, data } = this.#lanes;
-    return control.connections.size + data.connections.size + this.#leaving.size === 0;
+    return this.#leaving.size === 0 && this.#allPools.every(({ connections }) => connections.size === 0);
   }
 
   /** Sends the call, now or when a connection is ready, or settles it. */
   submit(call: PendingCall): void {
-    const channel = channelOf(call.request.kind);
-    const lane = this.#lanes[channel];
-    const best = leastLoaded(lane);
-    if (best !== null) {
-      if (best.load >= this.#options.callsPerConnectionMax) {
-        this.#deps.deadlines.fail(call, 'too many calls to this peer');
-        return;
-      }
-      best.send(call);
-      if (best.isBusy) this.#dialAnother(channel);
+    const pool = poolFor(call.request, this.#pools, this.#mayDial());
+    const best = leastLoaded(pool);
+    if (best !== null && pool.waiting.size === 0 && mayTake(pool, best)) {
+      this.#sendOn(best, pool, call);
       return;
     }
-    if (lane.connections.size === 0 && !this.#dial(channel)) {
+    if (pool.connections.size === 0 && !this.#dial(pool)) {
       this.#deps.deadlines.fail(call, this.#lastFailure);
       return;
     }
-    if (lane.waiting.size >= this.#options.callsPerConnectionMax) {
+    if (pool.waiting.size >= this.#options.callsPerConnectionMax) {
       this.#deps.deadlines.fail(call, 'too many calls wait for a connection');
       return;
     }
-    lane.waiting.add(call);
-    call.release = () => { lane.waiting.delete(call); };
+    pool.waiting.add(call);
+    call.release = () => { pool.waiting.delete(call); };
+  }
+
+  #sendOn(connection: ClientConnection, pool: ConnectionPool, call: PendingCall): void {
+    if (connection.load >= this.#options.callsPerConnectionMax) {
+      this.#deps.deadlines.fail(call, 'too many calls to this peer');
+      return;
+    }
+    connection.send(call);
+    if (connection.isBusy) this.#dialAnother(pool);
+  }
+
+  /** Sends the calls that wait, in order, as far as a connection takes them. */
+  #sendWaiting(pool: ConnectionPool): void {
+    for (const call of pool.waiting) {
+      const best = leastLoaded(pool);
+      if (best === null || !mayTake(pool, best)) return;
+      pool.waiting.delete(call);
+      this.#sendOn(best, pool, call);
+    }
   }
 
   /** Nothing is open, nothing waits, nothing has to be remembered. */
@@ -87,78 +92,84 @@ export class RemotePeer {
   }
 
   sweep(now: MonotonicMs): void {
-    for (const lane of [this.#lanes.control, this.#lanes.data]) {
-      for (const connection of [...lane.connections]) connection.sweep(now);
+    for (const { connections } of this.#allPools) {
+      for (const connection of [...connections]) connection.sweep(now);
     }
   }
 
   close(detail: string): void {
-    for (const lane of [this.#lanes.control, this.#lanes.data]) {
-      for (const connection of [...lane.connections]) connection.close({ kind: 'ended', code: null, detail });
+    for (const { connections } of this.#allPools) {
+      for (const connection of [...connections]) connection.close({ kind: 'ended', code: null, detail });
     }
   }
 
   /** Dials one more beside those that are busy, unless one is on its way. */
-  #dialAnother(channel: Channel): void {
-    const { connections, connectionsMax } = this.#lanes[channel];
+  #dialAnother(pool: ConnectionPool): void {
+    const { connections, connectionsMax } = pool;
     if (connections.size >= connectionsMax) return;
     for (const connection of connections) if (!connection.isReady) return;
-    this.#dial(channel);
+    this.#dial(pool);
+  }
+
+  /** False while the back-off lasts. */
+  #mayDial(): boolean {
+    return this.#dialNotBefore === null || elapsedMs(this.#deps.clock.monotonicNow(), this.#dialNotBefore) <= 0;
   }
 
   /** False: not now (back-off) or never (no address). */
-  #dial(channel: Channel): boolean {
+  #dial(pool: ConnectionPool): boolean {
     if (this.#address === null) {
       this.#lastFailure = 'the address is not host:port';
       return false;
     }
-    if (this.#dialNotBefore !== null && elapsedMs(this.#deps.clock.monotonicNow(), this.#dialNotBefore) > 0) return false;
-    const lane = this.#lanes[channel];
-    const connection = new ClientConnection(this.#deps, this.#options, channel, {
+    if (!this.#mayDial()) return false;
+    const connection = new ClientConnection(this.#deps, this.#options, pool.channel, {
       onReady: () => {
         this.#failures = 0;
         this.#dialNotBefore = null;
-        const waiting = [...lane.waiting];
-        lane.waiting.clear();
-        for (const call of waiting) this.submit(call);
+        this.#sendWaiting(pool);
       },
+      onDrain: () => { this.#sendWaiting(pool); },
       onClosed: (_closed, reason, wasReady) => {
-        lane.connections.delete(connection);
+        pool.connections.delete(connection);
         this.#leaving.add(connection);
-        if (!wasReady) this.#dialFailed(lane, reason);
+        if (!wasReady) this.#backOff(reason);
+        if (pool.connections.size === 0) this.#failWaiting(pool, reason);
       },
       onGone: () => {
         this.#leaving.delete(connection);
         if (this.isEmpty) this.#onEmpty();
       },
     });
-    lane.connections.add(connection);
+    pool.connections.add(connection);
     connection.dial(this.#address);
     return true;
   }
 
-  #dialFailed(lane: Lane, reason: CloseReason): void {
+  #backOff(reason: CloseReason): void {
     const { dialBackoffMinMs, dialBackoffMaxMs } = this.#options;
-    const { clock, deadlines, random } = this.#deps;
+    const { clock, random } = this.#deps;
     const backoffMs = Math.min(dialBackoffMaxMs, dialBackoffMinMs * 2 ** Math.min(this.#failures++, 20)) * (0.5 + random.float() / 2);
     this.#dialNotBefore = plusMs(clock.monotonicNow(), backoffMs);
-    this.#lastFailure = reason.code === null ? reason.detail : `${reason.code}: ${reason.detail}`;
-    if (lane.connections.size > 0) return;
-    const waiting = [...lane.waiting];
-    lane.waiting.clear();
-    for (const call of waiting) {
+    this.#lastFailure = textOf(reason);
+  }
+
+  #failWaiting({ waiting }: ConnectionPool, reason: CloseReason): void {
+    const { deadlines } = this.#deps;
+    const calls = [...waiting];
+    waiting.clear();
+    for (const call of calls) {
       if (reason.code === 'DHT_ERR_CLUSTER_FOREIGN') deadlines.settle(call, { kind: 'wrong-node', detail: reason.detail });
-      else deadlines.fail(call, this.#lastFailure);
+      else deadlines.fail(call, textOf(reason));
     }
   }
 }
 
-/** The ready connection with the fewest calls in flight, rather one that isn't busy; null: none is ready. */
-function leastLoaded(lane: Lane): ClientConnection | null {
-  let best: ClientConnection | null = null;
-  for (const connection of lane.connections) {
-    if (!connection.isReady) continue;
-    if (best === null || (connection.isBusy === best.isBusy ? connection.load < best.load : best.isBusy)) best = connection;
-  }
-  return best;
+/** Bodies wait while the stream is full; small messages go into its queue. */
+function mayTake({ channel }: ConnectionPool, connection: ClientConnection): boolean {
+  return channel !== 'body' || !connection.isBlocked;
+}
+
+function textOf({ code, detail }: CloseReason): string {
+  return code === null ? detail : `${code}: ${detail}`;
 }

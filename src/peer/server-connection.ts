@@ -102,7 +102,7 @@ export class ServerConnection {
       meters.drops.add('expired', 1);
       return;
     }
-    if (this.#frames.peerCluster === null && channelOf(request.kind) === 'data') {
+    if (this.#frames.peerCluster === null && channelOf(request.kind) !== 'control') {
       this.#reply(frame.reqId, fault('DHT_ERR_CLUSTER_FOREIGN', 'a node without a cluster has no business with data'));
       return;
     }
@@ -129,9 +129,10 @@ export class ServerConnection {
   }
 
   #isFull(): boolean {
-    const { requestsInWorkMax, requestBytesInWorkMax, queuedBytesMax } = this.#options;
-    if (this.#requestsInWork >= requestsInWorkMax || this.#bytesInWork >= requestBytesInWorkMax) return true;
-    return this.#frames.isBlocked && this.#frames.queuedBytes > queuedBytesMax;
+    const { requestsInWorkMax, bodyRequestsInWorkMax, requestBytesInWorkMax, queuedBytesMax } = this.#options;
+    const isBody = this.#frames.channel === 'body';
+    if (this.#requestsInWork >= (isBody ? bodyRequestsInWorkMax : requestsInWorkMax) || this.#bytesInWork >= requestBytesInWorkMax) return true;
+    return this.#frames.isBlocked && (isBody || this.#frames.queuedBytes > queuedBytesMax);
   }
 
   #releaseIfRoom(): void {

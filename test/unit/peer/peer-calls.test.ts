@@ -54,11 +54,10 @@ describe('a call', () => {
       const [a, b] = [await node(A, '1'), await node(B, '2')];
       b.answer = async (_from, request) => {
         await sim.clock.sleep(sim.random.float() * 50);
-        return request.kind === 'body-fetch' ? { kind: 'body-fetch-reply', isHeld: true, size: request.offset, body: null } : { kind: 'layout-reply', layout: null };
+        return request.kind === 'read' ? { kind: 'stale-epoch', epoch: request.epoch, layout: null } : { kind: 'layout-reply', layout: null };
       };
-      const calls = Array.from({ length: 60 }, (_, offset) => a.client.call(at(B), { kind: 'body-fetch', bodyId: '1'.repeat(32) as BodyId, name: 'x', offset, length: 1 }, 1000));
-      const outcomes = await Promise.all(calls);
-      outcomes.forEach((outcome, offset) => expect(outcome).toMatchObject({ kind: 'reply', reply: { size: offset } }));
+      const outcomes = await Promise.all(Array.from({ length: 60 }, (_, epoch) => a.client.call(at(B), { ...READ, epoch }, 1000)));
+      outcomes.forEach((outcome, epoch) => expect(outcome).toMatchObject({ kind: 'reply', reply: { epoch } }));
       expect(network.connectionCount(A)).toBe(1);
       await a.client.call(at(B), { kind: 'layout-fetch' }, 1000);
       expect(network.connectionCount(A)).toBe(2);

@@ -17,6 +17,7 @@ export const PEER_OPTIONS: PeerOptions = {
   dialBackoffMinMs: 50,
   dialBackoffMaxMs: 500,
   dataConnectionsMax: 8,
+  bodyConnectionsMax: 4,
   spreadCallsMin: 64,
   callsPerConnectionMax: 1000,
   queuedBytesMax: 4 * 1024 * 1024,
@@ -25,6 +26,7 @@ export const PEER_OPTIONS: PeerOptions = {
   idleMs: 60_000,
   acceptedConnectionsMax: 100,
   requestsInWorkMax: 64,
+  bodyRequestsInWorkMax: 8,
   requestBytesInWorkMax: 8 * 1024 * 1024,
   sweepIntervalMs: 1000,
 };
