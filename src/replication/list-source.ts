@@ -19,7 +19,7 @@ import type { NamedEntry, RegisterStore } from '../storage/register-store.ts';
 import { behind, commonPrefix, type ListFrom } from './list-cursor.ts';
 
 export interface ListSourceDeps {
-  readonly store: RegisterStore;
+  readonly store: Pick<RegisterStore, 'scanNames' | 'flushed'>;
   readonly views: ViewSource;
 }
 
