@@ -16,7 +16,7 @@ import { DhtError, type ErrorCode } from '../domain/error-catalogue.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
 import type { Layout } from '../domain/layout.ts';
-import { assertLimits, FILES_PAGE_MAX } from '../domain/limits.ts';
+import { assertLimits, FILES_PAGE_MAX, OPERATION_DEADLINE_MS } from '../domain/limits.ts';
 import type { NodeAddress } from '../domain/node-address.ts';
 import { ringSize } from '../domain/ring-position.ts';
 import type { Timer } from '../ports/clock.ts';
@@ -69,6 +69,7 @@ export class DhtNode implements NodeService {
     this.ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
     this.objects = {
       put: (request) => this.#whenServing() ?? parts.coordinator.put(request),
+      putStream: (request) => this.#whenServing() ?? parts.coordinator.putStream(request),
       get: (request) => this.#whenReadable() ?? parts.coordinator.get(request),
       delete: (request) => this.#whenServing() ?? parts.coordinator.delete(request),
       list: async (request) => {
@@ -191,7 +192,7 @@ export class DhtNode implements NodeService {
     const position = hasher(name, view.layout.keyBits);
     return explain(
       { caller, view, liveness: (nodeId) => this.#liveness(nodeId), hash: hash('sha256', name, 'hex'), position },
-      { callTimeoutMs: this.#options.tuning.copyTimeoutMs }, name,
+      { callTimeoutMs: OPERATION_DEADLINE_MS }, name,
     );
   }
 

@@ -3,7 +3,7 @@
  * the peer client serves calls to this node itself, so handler and caller know each other through one late reference.
  */
 import { DhtError } from '../domain/error-catalogue.ts';
-import { OPERATION_DEADLINE_MS } from '../domain/limits.ts';
+import { FRAME_BODY_BYTES_MAX, OPERATION_DEADLINE_MS } from '../domain/limits.ts';
 import { addressText, type NodeAddress } from '../domain/node-address.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
 import { must } from '../domain/assert.ts';
@@ -14,13 +14,18 @@ import type { RequestHandler } from '../peer/peer-caller.ts';
 import { PeerClient } from '../peer/peer-client.ts';
 import { PeerMeters } from '../peer/peer-meters.ts';
 import { PeerServer } from '../peer/peer-server.ts';
+import { BodyResync } from '../repair/body-resync.ts';
 import { CatchUp } from '../repair/catch-up.ts';
 import { CopySource } from '../repair/copy-source.ts';
 import { Release } from '../repair/release.ts';
+import { BodyStaging } from '../replication/body-staging.ts';
 import { Coordinator } from '../replication/coordinator.ts';
 import { ListSource } from '../replication/list-source.ts';
 import { Replica } from '../replication/replica.ts';
 import { ObjectStore } from '../storage/object-store.ts';
+import { BodyPull } from '../transfer/body-pull.ts';
+import type { BodyStreamOptions } from '../transfer/body-stream.ts';
+import { Pauses } from '../transfer/pauses.ts';
 import { BootConfirmation } from './boot-confirmation.ts';
 import type { NodeEvents } from './dht-node.ts';
 import { MembershipDriver } from './membership-driver.ts';
@@ -99,19 +104,34 @@ export async function assembleNode(
   }, { tickMs: tuning.tickMs, requestsMax: tuning.peerRequestsMax });
   late.driver = driver;
 
-  const replica = new Replica({ store, views: driver, caller, rules }, { bodyFetchTimeoutMs: tuning.copyTimeoutMs });
+  const { bodies } = tuning;
+  const pauses = new Pauses(clock);
+  const onBytes = (bytes: number): void => { counters.transferredBytes.add(bytes); };
+  const streams: BodyStreamOptions = {
+    chunkBytes: bodies.chunkBytes, fetchBytes: Math.min(4 * bodies.chunkBytes, FRAME_BODY_BYTES_MAX), aheadBytes: 8 * bodies.chunkBytes,
+    callTimeoutMs: tuning.copyTimeoutMs, progressMs: bodies.progressMs,
+  };
+  const pulls = new BodyPull({ caller, store, views: driver, pauses, onBytes }, { ...streams, ...tuning.pulls });
+  const staging = new BodyStaging({ store, views: driver, pauses }, {
+    ...tuning.staging, chunkBytes: bodies.chunkBytes, progressMs: bodies.progressMs,
+  });
+  const replica = new Replica({
+    store, views: driver, caller, rules, pauses, staging, pulls, onLacking: (name) => { resync.add(name); },
+  }, { inlineBytesMax: bodies.inlineBytesMax, bodyFetchTimeoutMs: tuning.copyTimeoutMs, lateBodies: tuning.lateBodies });
   const coordinator = new Coordinator({ caller, views: driver, clock, random: random.fork('coordinator'), rules }, {
-    ...tuning.operations, operationDeadlineMs: OPERATION_DEADLINE_MS,
+    ...tuning.operations, operationDeadlineMs: OPERATION_DEADLINE_MS, bodies, streams,
   });
   const lists = new ListSource({ store, views: driver }, tuning.listing);
   const copies = new CopySource({ store, views: driver }, { pageEntriesMax: tuning.pageEntriesMax });
   const copyOptions = {
     pageEntriesMax: tuning.pageEntriesMax, recordKeysMax: tuning.recordKeysMax, callTimeoutMs: tuning.copyTimeoutMs, retryMs: tuning.repairRetryMs,
   };
+  const copyDeps = {
+    caller, clock, store, views: driver, rules, pulls, onBytes, identityRound: (name: string) => coordinator.identityRound(name),
+  };
+  const resync = new BodyResync(copyDeps, { ...copyOptions, ...tuning.resync });
   const catchUp = new CatchUp({
-    caller, clock, log, store, state: store, views: driver, rules,
-    identityRound: (key) => coordinator.identityRound(key),
-    onBytes: (bytes) => { counters.transferredBytes.add(bytes); },
+    ...copyDeps, log, state: store,
     onCaught: (epoch, arcEnds) => { driver.dispatch({ kind: 'caught', epoch, arcEnds }); },
   }, { ...copyOptions, arcsAtOnce: tuning.arcsAtOnce });
   const release = new Release({ caller, clock, log, store, views: driver, onDone: () => { events.onReleased(); } }, copyOptions);
@@ -128,7 +148,7 @@ export async function assembleNode(
   late.confirmation = confirmation;
   if (!rules.amnesiaCheck) driver.confirm();
   late.handler = new RequestRouter({
-    membership: driver, replica, lists, copies,
+    membership: driver, replica, staging, lists, copies,
     positionCheck: ({ nodeId, boot }) => ({ kind: 'position-check-reply', isConfirmed: positions.confirms(nodeId, boot), remembered: positions.of(nodeId) }),
   });
 
@@ -139,14 +159,16 @@ export async function assembleNode(
     throw new DhtError('DHT_ERR_SETTING_INVALID', `cannot listen on ${options.listenHost}:${address.port}: ${String(error)}`, { cause: error });
   }
   const halt = (): void => {
+    pauses.stop();
     catchUp.stop();
+    resync.stop();
     release.stop();
     confirmation.stop();
     driver.stop();
     coordinator.stop();
   };
   const close = async (): Promise<void> => {
-    await Promise.all([caller.stop(), server.stop()]);
+    await Promise.all([caller.stop(), server.stop(), staging.stop()]);
     await store.close();
   };
   return { address, parts: { store, membership, driver, confirmation, coordinator, catchUp, release, caller, halt, close } };

@@ -4,9 +4,15 @@
  */
 import { BODY_LIMITS, type BodyLimits } from '../domain/body-limits.ts';
 import type { PeerOptions } from '../peer/peer-options.ts';
+import type { ArcPullOptions } from '../repair/arc-pull.ts';
+import type { BodyResyncOptions } from '../repair/body-resync.ts';
+import type { BodyStagingOptions } from '../replication/body-staging.ts';
 import type { CoordinatorOptions } from '../replication/coordinator.ts';
+import type { LateBodiesOptions } from '../replication/late-bodies.ts';
 import type { ListSourceOptions } from '../replication/list-source.ts';
 import type { ObjectStoreOptions } from '../storage/object-store.ts';
+import type { BodyPullOptions } from '../transfer/body-pull.ts';
+import type { BodyStreamOptions } from '../transfer/body-stream.ts';
 
 export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax'>;
 
@@ -15,7 +21,11 @@ export interface NodeTuning {
   readonly bodies: BodyLimits;
   readonly store: StoreTuning;
   readonly peer: PeerOptions;
-  readonly operations: Omit<CoordinatorOptions, 'operationDeadlineMs'>;
+  readonly operations: Omit<CoordinatorOptions, 'operationDeadlineMs' | 'bodies' | 'streams'>;
+  readonly staging: Omit<BodyStagingOptions, 'chunkBytes' | 'progressMs'>;
+  readonly pulls: Omit<BodyPullOptions, keyof BodyStreamOptions>;
+  readonly lateBodies: LateBodiesOptions;
+  readonly resync: Omit<BodyResyncOptions, keyof ArcPullOptions>;
   /** Milliseconds between two ticks of the membership machine: a fraction of the ping interval. */
   readonly tickMs: number;
   /** Entries of a catch-up page: 92 bytes each, so that a page fits a frame's head. */
@@ -78,7 +88,17 @@ export const NODE_TUNING: NodeTuning = {
     keyWaitingMax: 256,
     listingsMax: 32,
     resolver: { pendingMax: 10_000, delayMinMs: 1_000, delayMaxMs: 60_000 },
+    unreachableDeadlineMs: 10_000,
+    fanOutsMax: 256,
+    fanOutBytesMax: 64 * 1024 * 1024,
+    readAheadBytesMax: 64 * 1024 * 1024,
+    senderGiveUpMs: 10_000,
+    senderRetryMs: 100,
   },
+  staging: { sessionsMax: 1_024, wantedSilenceMs: 2_000 },
+  pulls: { pullsMax: 8, waitingMax: 10_000 },
+  lateBodies: { tasksMax: 1_024, waitMs: 1_000 },
+  resync: { pendingMax: 100_000, delayMinMs: 1_000, delayMaxMs: 60_000 },
   tickMs: 50,
   pageEntriesMax: 512,
   recordKeysMax: 256,

@@ -9,12 +9,14 @@ import type { PeerReply, PeerRequest, PositionCheckReply, PositionCheckRequest, 
 import type { RequestHandler } from '../peer/peer-caller.ts';
 import type { CopySource } from '../repair/copy-source.ts';
 import type { ListSource } from '../replication/list-source.ts';
+import type { BodyStaging } from '../replication/body-staging.ts';
 import type { Replica } from '../replication/replica.ts';
 import type { MembershipDriver } from './membership-driver.ts';
 
 export interface RequestRouterDeps {
   readonly membership: MembershipDriver;
   readonly replica: Replica;
+  readonly staging: BodyStaging;
   readonly lists: ListSource;
   readonly copies: CopySource;
   readonly positionCheck: (request: PositionCheckRequest) => PositionCheckReply;
@@ -43,7 +45,7 @@ export class RequestRouter implements RequestHandler {
   }
 
   #dispatch(from: PeerIdentity, request: PeerRequest, deadlineMs: number): PeerReply | Promise<PeerReply> {
-    const { membership, replica, lists, copies, positionCheck } = this.#deps;
+    const { membership, replica, staging, lists, copies, positionCheck } = this.#deps;
     switch (request.kind) {
       case 'ping':
       case 'probe':
@@ -68,8 +70,14 @@ export class RequestRouter implements RequestHandler {
         return replica.read(request);
       case 'body-fetch':
         return replica.bodyFetch(request);
+      case 'stage':
+        return staging.stage(request);
+      case 'stage-end':
+        return staging.stageEnd(request);
+      case 'stage-abort':
+        return staging.stageAbort(request);
       case 'inspect':
-        return replica.inspect(request);
+        return replica.inspect(request, deadlineMs);
       case 'list':
         return lists.list(request);
       case 'page':

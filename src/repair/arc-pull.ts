@@ -4,7 +4,7 @@
  * Each step asks every reachable source for its next page, waits for enough of them, and handles the keys that all of
  * these pages cover. A key whose highest accepted ballot among the sources is above ours is taken with its body
  * (rule R10: same epoch, above our accepted, not below our promise), or, when a promise stands in the way, settled by an
- * identity round on that key. Keys that are already here are only compared, so a pull that was broken off goes on
+ * identity round on that key. A large body comes first, by a pull of its own (transfer/body-pull.ts). Keys that are already here are only compared, so a pull that was broken off goes on
  * where it stood without a stored cursor, and a retained member moves no bytes for what it has.
  *
  * Every reply has to be of the epoch in which the pull began; when our own epoch moves on, the pull ends.
@@ -12,7 +12,7 @@
  */
 import { hash } from 'node:crypto';
 import { compareBallots, maxBallot, ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
-import type { Epoch } from '../domain/ids.ts';
+import type { Epoch, NodeId } from '../domain/ids.ts';
 import type { PeerTarget } from '../domain/peer-identity.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
 import type { Rules } from '../domain/rules.ts';
@@ -21,6 +21,7 @@ import type { PageReply, RecordsReply, TransferredRecord } from '../protocol/mes
 import { decideTake } from '../register/take.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
 import type { RegisterStore } from '../storage/register-store.ts';
+import type { BodyPull } from '../transfer/body-pull.ts';
 
 export interface ArcPullDeps {
   readonly caller: PeerCaller;
@@ -29,7 +30,9 @@ export interface ArcPullDeps {
   readonly rules: Rules;
   /** Re-accepts the highest value of a name with a ballot above every promise; resolves true when that was chosen. */
   readonly identityRound: (name: string) => Promise<boolean>;
-  /** Bytes of a body that arrived, for metrics and pacing. */
+  /** Brings large bodies here. */
+  readonly pulls: BodyPull;
+  /** Bytes of a small body that arrived, for metrics; `pulls` counts those of large ones. */
   readonly onBytes: (bytes: number) => void;
 }
 
@@ -158,7 +161,7 @@ export class ArcPull {
         if (!this.#isCurrent()) return 'superseded';
         if (reply === null || reply.answered === 0) return 'failed';
         at += reply.answered;
-        const results = await Promise.all(reply.records.map((record) => this.#take(record, reply.body)));
+        const results = await Promise.all(reply.records.map((record) => this.#take(record, reply.body, source)));
         if (results.includes('superseded')) return 'superseded';
         if (results.includes('failed')) return 'failed';
       }
@@ -174,14 +177,21 @@ export class ArcPull {
   }
 
   /** Rule R10: body first, same epoch, above our accepted and not below our promise, all in one synchronous step. */
-  async #take(transferred: TransferredRecord, frameBody: Buffer | null): Promise<PullOutcome> {
+  async #take(transferred: TransferredRecord, frameBody: Buffer | null, source: PeerTarget): Promise<PullOutcome> {
     const { store, rules } = this.#deps;
     const { key, name, ballot, record } = transferred;
-    const head = store.head(key);
-    const state = { promised: head?.promised ?? ZERO_BALLOT, accepted: head?.accepted ?? ZERO_BALLOT, floor: store.floor(key) };
-    const decision = decideTake(state, ballot, rules);
-    if (decision === 'already-higher') return 'done';
-    if (decision === 'promise-in-the-way') return (await this.#deps.identityRound(name)) ? 'done' : 'failed';
+    const large = record.kind === 'object' && record.body.where === 'file' ? record.body : null;
+    for (;;) {
+      const head = store.head(key);
+      const state = { promised: head?.promised ?? ZERO_BALLOT, accepted: head?.accepted ?? ZERO_BALLOT, floor: store.floor(key) };
+      const decision = decideTake(state, ballot, rules);
+      if (decision === 'already-higher') return 'done';
+      if (decision === 'promise-in-the-way') return (await this.#deps.identityRound(name)) ? 'done' : 'failed';
+      if (large === null || store.holdsBody(key, large.bodyId)) break;
+      if ((await this.#deps.pulls.pull({ key, name, body: large, holders: this.#holders(source) })) !== 'held') return 'failed';
+      // Everything may have changed in the meantime.
+      if (!this.#isCurrent()) return 'superseded';
+    }
     const staged: Promise<void>[] = [];
     if (record.kind === 'object' && !store.holdsBody(key, record.body.bodyId)) {
       const bytes = (frameBody ?? Buffer.alloc(0)).subarray(transferred.bodyOffset, transferred.bodyOffset + transferred.bodyLength);
@@ -191,6 +201,11 @@ export class ArcPull {
     }
     await Promise.all([...staged, store.accept(key, name, ballot, record)]);
     return this.#isCurrent() ? 'done' : 'superseded';
+  }
+
+  /** Who showed the record, then the other sources. */
+  #holders(source: PeerTarget): readonly NodeId[] {
+    return [source, ...this.#task.sources.filter((other) => other !== source)].flatMap(({ nodeId }) => (nodeId === null ? [] : [nodeId]));
   }
 }
 

@@ -68,9 +68,10 @@ export class CopySource {
     for (const key of request.keys) {
       const head = store.head(key);
       if (head !== null && head.kind !== 'none') {
-        if (bodyBytes + head.size > FRAME_BODY_BYTES_MAX && records.length > 0) break;
         const loaded = await store.load(key, head);
         if (loaded !== null) {
+          const isInline = loaded.record.kind === 'object' && loaded.record.body.where === 'inline';
+          if (isInline && bodyBytes + head.size > FRAME_BODY_BYTES_MAX && records.length > 0) break;
           const bytes = await this.#inlineBody(key, loaded.record);
           const item: TransferredRecord = {
             key, name: loaded.name, ballot: head.accepted, record: loaded.record, bodyOffset: bodyBytes, bodyLength: bytes?.length ?? 0,

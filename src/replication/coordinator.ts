@@ -13,18 +13,23 @@ import type { ErrorCode } from '../domain/error-catalogue.ts';
 import { assertNever } from '../domain/assert.ts';
 import type { BodyId, NodeId, OpId } from '../domain/ids.ts';
 import { plusMs, type MonotonicMs } from '../domain/instant.ts';
-import { INLINE_BODY_BYTES_MAX } from '../domain/limits.ts';
-import type { DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, ListOutcome, ListRequest, PutOutcome, PutRequest, Receipt, WriteFailure } from '../domain/object-operation.ts';
+import type {
+  DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, ListOutcome, ListRequest, PutOutcome, PutRequest, PutStreamRequest, Receipt, WriteFailure,
+} from '../domain/object-operation.ts';
 import type { OpResult, RecordBody } from '../domain/stored-object.ts';
 import type { Rules } from '../domain/rules.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { HybridClock } from '../register/hybrid-clock.ts';
-import type { WriteIntent } from '../register/proposal.ts';
+import { findOp, isConditionMet, type WriteIntent } from '../register/proposal.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
 import { ownerOf } from '../ring/owner.ts';
 import { effectiveReplicas, memberById } from '../ring/placement.ts';
+import { AheadBudget } from '../transfer/body-stream.ts';
+import { Pauses } from '../transfer/pauses.ts';
+import { collectBody } from './body-collector.ts';
+import { BodyStager, refusalOf, type BodyStagerOptions } from './body-stager.ts';
 import { KeyQueue } from './key-queue.ts';
 import { listNames } from './list-run.ts';
 import { readNearest } from './nearest-read.ts';
@@ -32,7 +37,7 @@ import type { OperationContext, OperationOptions } from './operation-context.ts'
 import { OperationTimers } from './operation-timers.ts';
 import { OutcomeResolver, type OutcomeResolverOptions } from './outcome-resolver.ts';
 import { ReadRun } from './read-run.ts';
-import { WriteRun, type ChosenIn, type WriteEnd } from './write-run.ts';
+import { WriteRun, type ChosenIn, type WriteBody, type WriteEnd } from './write-run.ts';
 
 export interface CoordinatorDeps {
   readonly caller: PeerCaller;
@@ -43,7 +48,7 @@ export interface CoordinatorDeps {
   readonly rules: Rules;
 }
 
-export interface CoordinatorOptions extends OperationOptions {
+export interface CoordinatorOptions extends OperationOptions, BodyStagerOptions {
   /** Operations in work at the same time; more are refused with DHT_ERR_OVERLOADED. */
   readonly operationsMax: number;
   /** Writes that wait for their turn on one key. */
@@ -51,6 +56,8 @@ export interface CoordinatorOptions extends OperationOptions {
   /** Pages of listings in work at the same time. Higher: more memory, up to 2 MiB each. */
   readonly listingsMax: number;
   readonly resolver: OutcomeResolverOptions;
+  /** Bytes that all clients together read ahead. */
+  readonly readAheadBytesMax: number;
 }
 
 export class Coordinator {
@@ -58,13 +65,16 @@ export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #queue: KeyQueue;
   readonly #resolver: OutcomeResolver;
+  readonly #stager: BodyStager;
   #inWork = 0;
   #listings = 0;
 
   constructor(deps: CoordinatorDeps, options: CoordinatorOptions) {
     const timers = new OperationTimers(deps.clock);
-    this.#context = { ...deps, ballots: new HybridClock(), timers, options };
+    const large = { pauses: new Pauses(deps.clock), ahead: new AheadBudget(options.readAheadBytesMax) };
+    this.#context = { ...deps, ballots: new HybridClock(), timers, large, options };
     this.#options = options;
+    this.#stager = new BodyStager(this.#context, options);
     this.#queue = new KeyQueue(options.keyWaitingMax);
     this.#resolver = new OutcomeResolver(deps.clock, (name) => this.identityRound(name), options.resolver);
   }
@@ -78,22 +88,71 @@ export class Coordinator {
   stop(): void {
     this.#resolver.stop();
     this.#context.timers.stop();
+    this.#context.large.pauses.stop();
   }
 
   /** Stores the body under the name. Fails with DHT_ERR_TOO_LARGE above the inline limit, DHT_ERR_OVERLOADED, DHT_ERR_NOT_READY, DHT_ERR_NO_QUORUM. */
   put(request: PutRequest): Promise<PutOutcome> {
-    const { body: bytes, name } = request;
-    if (bytes.length > INLINE_BODY_BYTES_MAX) {
-      const detail = `the body has ${bytes.length} bytes, at most ${INLINE_BODY_BYTES_MAX} are stored`;
+    const { body: bytes } = request;
+    const { inlineBytesMax } = this.#options.bodies;
+    if (bytes.length > inlineBytesMax) {
+      const detail = `the body has ${bytes.length} bytes, more than ${inlineBytesMax} have to be streamed`;
       return Promise.resolve({ kind: 'not-applied', code: 'DHT_ERR_TOO_LARGE', detail });
     }
     const body: RecordBody = {
       bodyId: this.#context.random.hex(16) as BodyId, size: bytes.length, sha256: hash('sha256', bytes, 'hex'), where: 'inline', chunkCrcs: [],
     };
+    return this.#putRecord(request, body, bytes);
+  }
+
+  /**
+   * Stores a body of any length. A large one is staged on the replicas first, at their pace; then its record is written like
+   * any other. Fails as `put` does, and with DHT_ERR_REQUEST_INVALID when the sender breaks off or announced another
+   * length, DHT_ERR_DISK_FULL, or the code that `verify` gives. May answer before the source is read to its end.
+   */
+  async putStream(request: PutStreamRequest): Promise<PutOutcome> {
+    if (this.#inWork >= this.#options.operationsMax) return overloaded('too many operations in work');
+    this.#inWork++;
+    const collected = await collectBody(request.source, this.#options.bodies.inlineBytesMax);
+    this.#inWork--;
+    switch (collected.kind) {
+      case 'broken':
+        return { kind: 'not-applied', code: 'DHT_ERR_REQUEST_INVALID', detail: 'the sender of the body broke off' };
+      case 'small': {
+        const refusal = refusalOf(request, collected.bytes.length);
+        return refusal === null ? this.put({ ...request, body: collected.bytes }) : { kind: 'not-applied', ...refusal };
+      }
+      case 'large':
+        return this.#putLarge({ ...request, source: collected.source });
+      default:
+        return assertNever(collected);
+    }
+  }
+
+  async #putLarge(request: PutStreamRequest): Promise<PutOutcome> {
+    const failed = await this.#failedCondition(request);
+    if (failed !== null) return failed;
+    const end = await this.#stager.stage(request);
+    if (end.kind === 'refused') return { kind: 'not-applied', code: end.code, detail: end.detail };
+    return this.#putRecord(request, end.body, end.holders);
+  }
+
+  /** Saves sending a large body whose condition fails now; it is decided inside the round all the same. Null: go on. */
+  async #failedCondition({ name, condition, opId }: PutStreamRequest): Promise<PutOutcome | null> {
+    if (condition.kind === 'none') return null;
+    const found = await this.get({ name, consistency: 'linearizable', wantBody: false });
+    if (found.kind === 'unavailable') return null;
+    const record = found.kind === 'found' ? found.record : null;
+    if (isConditionMet(condition, record) || (opId !== null && findOp(record, opId) !== null)) return null;
+    return { kind: 'precondition-failed', current: record?.version ?? null };
+  }
+
+  #putRecord(request: Omit<PutRequest, 'body'>, body: RecordBody, staged: WriteBody): Promise<PutOutcome> {
+    const { name, condition, contentType, meta } = request;
     const opId = request.opId ?? (this.#context.random.hex(16) as OpId);
-    const intent: WriteIntent = { kind: 'put', opId, condition: request.condition, body, contentType: request.contentType, meta: request.meta };
+    const intent: WriteIntent = { kind: 'put', opId, condition, body, contentType, meta };
     return new Promise((resolve) => {
-      this.#write(name, intent, bytes, (end) => {
+      this.#write(name, intent, staged, (end) => {
         const op = appliedOp(end);
         if (op === null || end.kind !== 'settled') resolve(this.#failure(name, end));
         else resolve({ kind: 'stored', isCreated: op.kind === 'created', receipt: receiptOf(name, body, op, end.round) });
@@ -160,7 +219,7 @@ export class Coordinator {
     if (!isQueued) done({ kind: 'gave-up', isProposed: false, reason: 'no-quorum' });
   }
 
-  #write(name: string, intent: WriteIntent, body: Buffer | null, done: (end: WriteEnd) => void, refuse: (failure: WriteFailure) => void): void {
+  #write(name: string, intent: WriteIntent, body: WriteBody, done: (end: WriteEnd) => void, refuse: (failure: WriteFailure) => void): void {
     if (this.#inWork >= this.#options.operationsMax) {
       refuse({ kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail: 'too many operations in work' });
       return;
@@ -175,7 +234,7 @@ export class Coordinator {
     refuse({ kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail: 'too many writes of this name wait' });
   }
 
-  #inTurn(name: string, intent: WriteIntent, body: Buffer | null, deadline: MonotonicMs, done: (end: WriteEnd) => void): boolean {
+  #inTurn(name: string, intent: WriteIntent, body: WriteBody, deadline: MonotonicMs, done: (end: WriteEnd) => void): boolean {
     return this.#queue.enter(name, () => {
       new WriteRun(this.#context, name, intent, body, deadline, (end) => {
         done(end);
@@ -210,6 +269,10 @@ export class Coordinator {
     this.#resolver.add(name);
     return { kind: 'unknown', detail };
   }
+}
+
+function overloaded(detail: string): PutOutcome {
+  return { kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail };
 }
 
 function appliedOp(end: WriteEnd): OpResult | null {

@@ -9,6 +9,7 @@ import type { ReadRequest } from '../protocol/message.ts';
 import { hasher } from '../ring/hasher.ts';
 import { memberById, replicaSets } from '../ring/placement.ts';
 import { fetchBody, isBodyOf } from './body-source.ts';
+import { locateBody, openBytes, openStored } from './large-body.ts';
 import { exchangeLayouts } from './layout-exchange.ts';
 import { askingOrder, leftMs, type OperationContext } from './operation-context.ts';
 
@@ -34,10 +35,16 @@ export async function readNearest(context: OperationContext, name: string, wantB
       if (reply?.kind !== 'read-reply') continue;
       const record = reply.accepted?.record ?? null;
       if (record?.kind !== 'object') return { kind: 'absent' };
-      if (!wantBody) return { kind: 'found', record, body: null, isStalePossible: true };
+      const open = openStored(context, name, record.body, [nodeId]);
+      if (!wantBody) return { kind: 'found', record, body: null, open, isStalePossible: true };
+      if (record.body.where === 'file') {
+        const located = await locateBody(context, name, record, [nodeId], callMs);
+        if (located === null) continue;
+        return { kind: 'found', record, body: null, open: openStored(context, name, record.body, located), isStalePossible: true };
+      }
       const sent = reply.body ?? Buffer.alloc(0);
       const body = isBodyOf(record.body, sent) ? sent : await fetchBody(caller, layout, name, record.body, nearestFirst, callMs);
-      if (body !== null) return { kind: 'found', record, body, isStalePossible: true };
+      if (body !== null) return { kind: 'found', record, body, open: openBytes(body), isStalePossible: true };
     }
   }
   return noAnswer();

@@ -2,7 +2,8 @@
  * What every run of an operation needs: the doors, the node's one ballot clock, and how long to wait for what. Handed
  * down as one value so that a run costs a single object.
  */
-import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
+import type { BodyLimits } from '../domain/body-limits.ts';
+import { elapsedMs, plusMs, type MonotonicMs } from '../domain/instant.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { Rules } from '../domain/rules.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
@@ -11,6 +12,9 @@ import type { Random } from '../ports/random.ts';
 import type { HybridClock } from '../register/hybrid-clock.ts';
 import type { ClusterView, ViewSource } from '../ring/cluster-view.ts';
 import type { ReplicaSets } from '../ring/placement.ts';
+import { JointQuorum } from '../register/joint-quorum.ts';
+import type { AheadBudget, BodyStreamOptions } from '../transfer/body-stream.ts';
+import type { Pauses } from '../transfer/pauses.ts';
 import type { OperationTimers } from './operation-timers.ts';
 
 export interface OperationOptions {
@@ -23,6 +27,18 @@ export interface OperationOptions {
   readonly backOffMaxMs: number;
   /** Milliseconds a read waits for a third opinion before an identity round, and for the body from the first choice. */
   readonly readGraceMs: number;
+  /** Milliseconds after which an operation gives up when a majority can't even be dialled and nothing was proposed. */
+  readonly unreachableDeadlineMs: number;
+  readonly bodies: BodyLimits;
+  /** How large bodies are read for clients. */
+  readonly streams: BodyStreamOptions;
+}
+
+/** What the transfers of large bodies share. */
+export interface LargeBodies {
+  readonly pauses: Pauses;
+  /** Bytes read ahead for all clients together. */
+  readonly ahead: AheadBudget;
 }
 
 export interface OperationContext {
@@ -33,6 +49,7 @@ export interface OperationContext {
   readonly rules: Rules;
   readonly ballots: HybridClock;
   readonly timers: OperationTimers;
+  readonly large: LargeBodies;
   readonly options: OperationOptions;
 }
 
@@ -53,4 +70,16 @@ export function backOffMs(context: OperationContext, attempt: number): number {
 /** Milliseconds left until the deadline; 0 when it is over, or the node stops. */
 export function leftMs(context: OperationContext, deadline: MonotonicMs): number {
   return context.timers.isStopped ? 0 : Math.max(0, elapsedMs(context.clock.monotonicNow(), deadline));
+}
+
+/**
+ * The deadline of an operation that has proposed nothing, after a round in which the calls to `unsent` never left: sooner
+ * than its own when the others are no quorum, because waiting longer rarely helps and ending is certain to change nothing.
+ */
+export function deadlineWithout(context: OperationContext, unsent: readonly NodeId[], sets: ReplicaSets, beginAt: MonotonicMs, deadline: MonotonicMs): MonotonicMs {
+  const quorum = new JointQuorum(sets);
+  for (const id of unsent) quorum.fail(id);
+  if (!quorum.isImpossible()) return deadline;
+  const sooner = plusMs(beginAt, context.options.unreachableDeadlineMs);
+  return sooner < deadline ? sooner : deadline;
 }

@@ -3,7 +3,7 @@
  * reachable) for the inline body along with it, and answers after one round when a quorum reports one accepted ballot.
  * Otherwise it waits a moment for the missing replies, then has an identity round choose the value.
  *
- *   ask all --settled--> body at hand? --> found | absent
+ *   ask all --settled--> body at hand? --> found | absent     (large: some replica has it? --> found, to be streamed)
  *      |                    no: fetch it from who reported the record; nobody has it: ask all again
  *      +----split---> wait readGraceMs ---> identity round ---> its value
  *      +--impossible, stale--> back off, ask all again
@@ -22,8 +22,9 @@ import type { ClusterView } from '../ring/cluster-view.ts';
 import { hasher } from '../ring/hasher.ts';
 import { memberById, replicaSets, type ReplicaSets } from '../ring/placement.ts';
 import { fetchBody, isBodyOf } from './body-source.ts';
+import { locateBody, openBytes, openStored, type OpenBody } from './large-body.ts';
 import { exchangeLayouts } from './layout-exchange.ts';
-import { askingOrder, backOffMs, leftMs, type OperationContext } from './operation-context.ts';
+import { askingOrder, backOffMs, deadlineWithout, leftMs, type OperationContext } from './operation-context.ts';
 import type { WriteEnd } from './write-run.ts';
 
 interface Round {
@@ -37,6 +38,8 @@ interface Round {
   open: number;
   isBodyOpen: boolean;
   told: NodeId[] | null;
+  /** Replicas to which no call could be sent. */
+  unsent: NodeId[] | null;
   grace: Timer | null;
   /** The grace is over: act on what is there. */
   isPressed: boolean;
@@ -46,7 +49,8 @@ export class ReadRun {
   readonly #context: OperationContext;
   readonly #name: string;
   readonly #wantBody: boolean;
-  readonly #deadline: MonotonicMs;
+  readonly #beginAt: MonotonicMs;
+  #deadline: MonotonicMs;
   readonly #identity: (done: (end: WriteEnd) => void) => void;
   readonly #done: (outcome: GetOutcome) => void;
   #round: Round | null = null;
@@ -60,6 +64,7 @@ export class ReadRun {
     this.#context = context;
     this.#name = name;
     this.#wantBody = wantBody;
+    this.#beginAt = context.clock.monotonicNow();
     this.#deadline = deadline;
     this.#identity = identity;
     this.#done = done;
@@ -80,7 +85,7 @@ export class ReadRun {
     const bodyFrom = !this.#wantBody ? null : order.includes(view.self) ? view.self : order[0] ?? null;
     const round: Round = {
       view, sets, tally: new ReadTally(sets, this.#context.rules), bodyFrom, bodyReply: null, open: order.length,
-      isBodyOpen: bodyFrom !== null, told: null, grace: null, isPressed: false,
+      isBodyOpen: bodyFrom !== null, told: null, unsent: null, grace: null, isPressed: false,
     };
     this.#round = round;
     this.#attempt++;
@@ -98,6 +103,7 @@ export class ReadRun {
         this.#onStale(round, id, reply, () => { this.#ask(round, id, request); });
         return;
       }
+      if (outcome.kind === 'not-sent') round.unsent = [...(round.unsent ?? []), id];
       this.#close(round, id, reply?.kind === 'read-reply' ? reply : null);
     });
   }
@@ -120,6 +126,7 @@ export class ReadRun {
       case 'wait':
         return;
       case 'impossible':
+        if (round.unsent !== null) this.#deadline = deadlineWithout(this.#context, round.unsent, round.sets, this.#beginAt, this.#deadline);
         this.#again(round);
         return;
       case 'split':
@@ -136,7 +143,7 @@ export class ReadRun {
   }
 
   #needsBody(value: AcceptedValue | null): boolean {
-    return this.#wantBody && value?.record.kind === 'object' && value.record.body.size > 0;
+    return this.#wantBody && value?.record.kind === 'object' && value.record.body.size > 0 && value.record.body.where === 'inline';
   }
 
   #grace(round: Round): void {
@@ -174,27 +181,44 @@ export class ReadRun {
     }
     const { record } = value;
     if (!this.#wantBody) {
-      this.#found(record, null);
+      this.#found(record, openStored(this.#context, this.#name, record.body, holders));
+      return;
+    }
+    if (record.body.where === 'file') {
+      this.#deliverLarge(round, record, holders);
       return;
     }
     const sent = round.bodyReply;
     const isSame = sent?.accepted?.record.kind === 'object' && sent.accepted.record.body.bodyId === record.body.bodyId;
     const bytes = isSame ? sent.body : record.body.size === 0 ? Buffer.alloc(0) : null;
     if (bytes !== null && isBodyOf(record.body, bytes)) {
-      this.#found(record, bytes);
+      this.#foundInline(record, bytes);
       return;
     }
     const { caller, options } = this.#context;
     const others = round.sets.all.filter((id) => !holders.includes(id));
     const callMs = Math.max(1, Math.min(options.callTimeoutMs, leftMs(this.#context, this.#deadline)));
     void fetchBody(caller, round.view.layout, this.#name, record.body, [...holders, ...others], callMs).then((fetched) => {
-      if (fetched !== null) this.#found(record, fetched);
+      if (fetched !== null) this.#foundInline(record, fetched);
       else this.#again(round);
     });
   }
 
-  #found(record: LiveRecord, body: Buffer | null): void {
-    this.#done({ kind: 'found', record, body, isStalePossible: false });
+  /** Answers only with a body that some replica has just now: otherwise its object was replaced, and the record is read again. */
+  #deliverLarge(round: Round, record: LiveRecord, holders: readonly NodeId[]): void {
+    const callMs = Math.max(1, Math.min(this.#context.options.callTimeoutMs, leftMs(this.#context, this.#deadline)));
+    void locateBody(this.#context, this.#name, record, holders, callMs).then((located) => {
+      if (located !== null) this.#found(record, openStored(this.#context, this.#name, record.body, located));
+      else this.#again(round);
+    });
+  }
+
+  #found(record: LiveRecord, open: OpenBody): void {
+    this.#done({ kind: 'found', record, body: null, open, isStalePossible: false });
+  }
+
+  #foundInline(record: LiveRecord, body: Buffer): void {
+    this.#done({ kind: 'found', record, body, open: openBytes(body), isStalePossible: false });
   }
 
   #onStale(round: Round, id: NodeId, reply: StaleEpochReply, askAgain: () => void): void {

@@ -4,17 +4,19 @@
  * shows is durable. After any other wait it starts again from the epoch, because everything may have changed.
  *
  *   gate open? --> same epoch, a replica of the key? --> decide (register/) --> apply --> durable --> reply
- *                    no: stale-epoch                      body missing: fetch it, from the start
+ *                    no: stale-epoch                      body missing: fetch it, from the start; a large one
+ *                                                         comes in the background: "body-pulling", ask again
  *
  * Source: protocol rules R1, R3, R5, R6, R14; [CASPaxos] "Acceptor".
  */
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { assertNever } from '../domain/assert.ts';
 import { ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
 import type { ErrorCode } from '../domain/error-catalogue.ts';
 import type { Epoch, NodeId } from '../domain/ids.ts';
+import { elapsedMs } from '../domain/instant.ts';
 import type { Layout } from '../domain/layout.ts';
-import { CHUNK_BYTES } from '../domain/limits.ts';
+import { FRAME_BODY_BYTES_MAX } from '../domain/limits.ts';
 import { positionOfKey, type ObjectKey } from '../domain/ring-position.ts';
 import type { Rules } from '../domain/rules.ts';
 import type { RecordBody } from '../domain/stored-object.ts';
@@ -29,19 +31,33 @@ import type { ViewSource } from '../ring/cluster-view.ts';
 import { objectKey } from '../ring/hasher.ts';
 import { replicaSets } from '../ring/placement.ts';
 import type { RegisterHead, RegisterStore } from '../storage/register-store.ts';
+import type { BodyPull } from '../transfer/body-pull.ts';
+import type { Pauses } from '../transfer/pauses.ts';
 import { fetchBody } from './body-source.ts';
+import type { BodyStaging } from './body-staging.ts';
+import { LateBodies, type LateBodiesOptions } from './late-bodies.ts';
 
 export interface ReplicaDeps {
   readonly store: RegisterStore;
   readonly views: ViewSource;
   readonly caller: PeerCaller;
   readonly rules: Rules;
+  readonly pauses: Pauses;
+  readonly staging: BodyStaging;
+  readonly pulls: BodyPull;
+  /** This replica lacks the newest record of a name because its body couldn't be had. */
+  readonly onLacking: (name: string) => void;
 }
 
 export interface ReplicaOptions {
+  /** Bytes of a body that travels in a frame. */
+  readonly inlineBytesMax: number;
   /** Milliseconds that one holder is given to send a missing body. Higher: more patience; lower: earlier at the next. */
   readonly bodyFetchTimeoutMs: number;
+  readonly lateBodies: LateBodiesOptions;
 }
+
+const NOBODY: readonly NodeId[] = [];
 
 /** Where a request applies: the key under the layout of its epoch. */
 interface Place {
@@ -55,10 +71,12 @@ interface Place {
 export class Replica {
   readonly #deps: ReplicaDeps;
   readonly #options: ReplicaOptions;
+  readonly #lateBodies: LateBodies;
 
   constructor(deps: ReplicaDeps, options: ReplicaOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#lateBodies = new LateBodies({ ...deps, acceptAgain: (request) => this.accept(request, 0) }, options.lateBodies);
   }
 
   /** Phase 1, with the inline body in the same batch of the log. */
@@ -113,6 +131,14 @@ export class Replica {
           await this.#durable(store.accept(key, request.name, request.ballot, request.record));
           return acceptReply(request.epoch, 'accepted', request.ballot);
         case 'fetch-body': {
+          if (body?.where === 'file') {
+            if (wasFetched) return acceptReply(request.epoch, 'body-missing', state.promised);
+            const holders = this.#others(request.holders, replicaSets(layout, positionOfKey(key, layout.keyBits)).all);
+            const pulledBytes = await this.#lateBodies.await(key, request, body, holders, deadlineMs);
+            if (pulledBytes !== null) return { ...acceptReply(request.epoch, 'body-pulling', state.promised), pulledBytes };
+            wasFetched = true;
+            break;
+          }
           const bytes = body === null || wasFetched ? null : await this.#fetch(layout, request.name, body, request.holders, deadlineMs);
           if (body === null || bytes === null) return acceptReply(request.epoch, 'body-missing', state.promised);
           wasFetched = true;
@@ -132,7 +158,7 @@ export class Replica {
     const place = this.#place(request.epoch, request.name);
     if (place.kind !== 'here') return place;
     const { key, head, state } = place;
-    const wantsBody = request.wantBody && head?.kind === 'object' && head.bodyId !== null && head.size <= CHUNK_BYTES;
+    const wantsBody = request.wantBody && head?.kind === 'object' && head.bodyId !== null && head.size <= this.#options.inlineBytesMax;
     const body = wantsBody && head.bodyId !== null ? store.readBody(key, head.bodyId, 0, head.size).catch(() => null) : null;
     const accepted = await this.#load(key, request.name, head, store.settled(key));
     if (accepted === 'unreadable') return unreadable();
@@ -150,12 +176,12 @@ export class Replica {
     const layout = views.current()?.layout;
     const key = layout === undefined ? null : objectKey(request.name, layout.keyBits);
     if (key === null || !store.holdsBody(key, request.bodyId)) return { kind: 'body-fetch-reply', isHeld: false, size: 0, body: null };
-    const found = await store.readBody(key, request.bodyId, request.offset, Math.min(request.length, CHUNK_BYTES)).catch(() => null);
+    const found = await store.readBody(key, request.bodyId, request.offset, Math.min(request.length, FRAME_BODY_BYTES_MAX)).catch(() => null);
     return { kind: 'body-fetch-reply', isHeld: found !== null, size: found?.size ?? 0, body: found?.bytes ?? null };
   }
 
-  /** What is really here, digest computed from the stored bytes; in any epoch. */
-  async inspect(request: InspectRequest): Promise<InspectReply | FaultReply> {
+  /** What is really here, digest computed from the stored bytes; in any epoch. A digest that takes longer than the caller waits is left out. */
+  async inspect(request: InspectRequest, deadlineMs: number): Promise<InspectReply | FaultReply> {
     const { store, views } = this.#deps;
     const layout = views.current()?.layout;
     if (layout === undefined) return fault('DHT_ERR_NOT_READY', 'no layout yet');
@@ -163,12 +189,23 @@ export class Replica {
     const head = store.head(key);
     const accepted = await this.#load(key, request.name, head, store.settled(key));
     if (accepted === 'unreadable') return unreadable();
-    const body = accepted?.record.kind === 'object' && accepted.record.body.where === 'inline' ? accepted.record.body : null;
-    const found = body === null ? null : await store.readBody(key, body.bodyId, 0, body.size).catch(() => null);
+    const body = accepted?.record.kind === 'object' ? accepted.record.body : null;
     return {
       kind: 'inspect-reply', epoch: layout.epoch, promised: head?.promised ?? ZERO_BALLOT, accepted,
-      sha256: found === null ? null : hash('sha256', found.bytes, 'hex'), isDurable: accepted !== null,
+      sha256: body === null ? null : await this.#digest(key, body, deadlineMs), isDurable: accepted !== null,
     };
+  }
+
+  async #digest(key: ObjectKey, { bodyId, size }: RecordBody, deadlineMs: number): Promise<string | null> {
+    const { store, pauses: { clock } } = this.#deps;
+    const beginAt = clock.monotonicNow();
+    const digest = createHash('sha256');
+    for (let offset = 0; offset < size; offset += FRAME_BODY_BYTES_MAX) {
+      const found = await store.readBody(key, bodyId, offset, Math.min(FRAME_BODY_BYTES_MAX, size - offset)).catch(() => null);
+      if (found === null || elapsedMs(beginAt, clock.monotonicNow()) > deadlineMs) return null;
+      digest.update(found.bytes);
+    }
+    return digest.digest('hex');
   }
 
   /** The fence (rule R3): only in the epoch of the message, only for keys this node holds in it. */
@@ -210,15 +247,19 @@ export class Replica {
   }
 
   #fetch(layout: Layout, name: string, body: RecordBody, holders: readonly NodeId[], deadlineMs: number): Promise<Buffer | null> {
-    const self = this.#deps.views.current()?.self;
-    const others = holders.filter((id) => id !== self);
     const timeoutMs = Math.min(this.#options.bodyFetchTimeoutMs, deadlineMs);
-    return fetchBody(this.#deps.caller, layout, name, body, others, timeoutMs);
+    return fetchBody(this.#deps.caller, layout, name, body, this.#others(holders, NOBODY), timeoutMs);
+  }
+
+  /** First the holders, then the rest of the replicas, each once, without this node. */
+  #others(holders: readonly NodeId[], replicas: readonly NodeId[]): readonly NodeId[] {
+    const self = this.#deps.views.current()?.self;
+    return [...holders, ...replicas.filter((id) => !holders.includes(id))].filter((id) => id !== self);
   }
 }
 
 function acceptReply(epoch: Epoch, state: AcceptReply['state'], promised: Ballot): AcceptReply {
-  return { kind: 'accept-reply', epoch, state, promised };
+  return { kind: 'accept-reply', epoch, state, pulledBytes: 0, promised };
 }
 
 function fault(code: ErrorCode, detail: string): FaultReply {

@@ -5,14 +5,17 @@
  *
  * A round acts as soon as its quorum is met: the calls still open go on, and nobody waits for them. Every call ends by
  * its time-out, so a run ends by its deadline without a timer of its own. Replies of earlier rounds are ignored.
+ * A replica to which a large body is still on its way is asked again as long as it makes progress, and so long the
+ * deadline moves on; if it makes none for `progressMs` it counts as failed.
  * Cost of a put: two calls for each replica and one object for each round.
  * Source: protocol section C.2, rules R2, R3, R9.
  */
 import { assertNever } from '../domain/assert.ts';
 import { ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
 import type { NodeId } from '../domain/ids.ts';
-import type { MonotonicMs } from '../domain/instant.ts';
+import { elapsedMs, plusMs, type MonotonicMs } from '../domain/instant.ts';
 import type { Position } from '../domain/ring-position.ts';
+import type { ObjectRecord } from '../domain/stored-object.ts';
 import { hasher } from '../ring/hasher.ts';
 import type { ClusterView } from '../ring/cluster-view.ts';
 import { memberById, replicaSets, type ReplicaSets } from '../ring/placement.ts';
@@ -20,7 +23,7 @@ import type { AcceptRequest, PrepareRequest, StaleEpochReply } from '../protocol
 import type { WriteIntent } from '../register/proposal.ts';
 import { WriteOperation, type WriteResult, type WriteStep } from '../register/write-operation.ts';
 import { exchangeLayouts } from './layout-exchange.ts';
-import { askingOrder, backOffMs, leftMs, type OperationContext } from './operation-context.ts';
+import { askingOrder, backOffMs, deadlineWithout, leftMs, type OperationContext } from './operation-context.ts';
 
 /** The last round, for receipts: what was chosen, by whom, in which view. */
 export interface ChosenIn {
@@ -35,6 +38,9 @@ export type WriteEnd =
   /** The time is up, or there is no layout. `isProposed`: the write may be there. */
   | { readonly kind: 'gave-up'; readonly isProposed: boolean; readonly reason: 'no-quorum' | 'no-layout' };
 
+/** Bytes that PREPARE stages; or, for a large body, who holds it already: may grow while the run goes on. Null: no body. */
+export type WriteBody = Buffer | readonly NodeId[] | null;
+
 interface Round {
   readonly view: ClusterView;
   readonly sets: ReplicaSets;
@@ -42,23 +48,29 @@ interface Round {
   readonly ballot: Ballot;
   /** Replicas that were told of our layout in this round already: once is enough. */
   told: NodeId[] | null;
+  /** Replicas to which no call could be sent. */
+  unsent: NodeId[] | null;
+  /** Replicas to which the body is on its way: the bytes they had when they last made progress. */
+  pulls: Map<NodeId, { readonly bytes: number; readonly at: MonotonicMs }> | null;
 }
 
 export class WriteRun {
   readonly #context: OperationContext;
   readonly #name: string;
-  readonly #body: Buffer | null;
-  readonly #deadline: MonotonicMs;
+  readonly #body: WriteBody;
+  readonly #beginAt: MonotonicMs;
+  #deadline: MonotonicMs;
   readonly #operation: WriteOperation;
   readonly #done: (end: WriteEnd) => void;
   #round: Round | null = null;
   #attempt = 0;
 
-  /** `body`: bytes that PREPARE stages. `done` is called exactly once. */
-  constructor(context: OperationContext, name: string, intent: WriteIntent, body: Buffer | null, deadline: MonotonicMs, done: (end: WriteEnd) => void) {
+  /** `done` is called exactly once. */
+  constructor(context: OperationContext, name: string, intent: WriteIntent, body: WriteBody, deadline: MonotonicMs, done: (end: WriteEnd) => void) {
     this.#context = context;
     this.#name = name;
     this.#body = body;
+    this.#beginAt = context.clock.monotonicNow();
     this.#deadline = deadline;
     this.#operation = new WriteOperation(intent, context.rules);
     this.#done = done;
@@ -76,13 +88,14 @@ export class WriteRun {
     const position = hasher(this.#name, layout.keyBits);
     const sets = replicaSets(layout, position);
     const ballot = { epoch: layout.epoch, hlc: ballots.next(clock.wallNow(), refused.hlc), nodeId: view.self };
-    const round: Round = { view, sets, position, ballot, told: null };
+    const round: Round = { view, sets, position, ballot, told: null, unsent: null, pulls: null };
     this.#round = round;
     this.#attempt++;
     this.#operation.begin(ballot, sets, view.unreachable);
     const { intent } = this.#operation;
-    const staged = intent.kind === 'put' ? { bodyId: intent.body.bodyId, sha256: intent.body.sha256 } : null;
-    const request: PrepareRequest = { kind: 'prepare', epoch: layout.epoch, name: this.#name, ballot, staged, body: this.#body };
+    const body = Buffer.isBuffer(this.#body) ? this.#body : null;
+    const staged = intent.kind === 'put' && body !== null ? { bodyId: intent.body.bodyId, sha256: intent.body.sha256 } : null;
+    const request: PrepareRequest = { kind: 'prepare', epoch: layout.epoch, name: this.#name, ballot, staged, body };
     for (const id of askingOrder(view, sets)) this.#prepare(round, id, request);
   }
 
@@ -94,7 +107,10 @@ export class WriteRun {
       const reply = outcome.kind === 'reply' ? outcome.reply : null;
       if (reply?.kind === 'prepare-reply') this.#take(round, this.#operation.onPrepareReply(id, reply));
       else if (reply?.kind === 'stale-epoch') this.#onStale(round, id, reply, () => { this.#prepare(round, id, request); }, lost);
-      else lost();
+      else {
+        if (outcome.kind === 'not-sent') round.unsent = [...(round.unsent ?? []), id];
+        lost();
+      }
     });
   }
 
@@ -104,7 +120,10 @@ export class WriteRun {
     void this.#context.caller.call<'accept'>(target, request, this.#callMs()).then((outcome) => {
       if (round !== this.#round) return;
       const reply = outcome.kind === 'reply' ? outcome.reply : null;
-      if (reply?.kind === 'accept-reply') this.#take(round, this.#operation.onAcceptReply(id, reply.state, reply.promised));
+      if (reply?.kind === 'accept-reply') {
+        if (reply.state === 'body-pulling') this.#onPulling(round, id, reply.pulledBytes, () => { this.#accept(round, id, request); }, lost);
+        else this.#take(round, this.#operation.onAcceptReply(id, reply.state, reply.promised));
+      }
       else if (reply?.kind === 'stale-epoch') this.#onStale(round, id, reply, () => { this.#accept(round, id, request); }, lost);
       else lost();
     });
@@ -116,12 +135,17 @@ export class WriteRun {
         return;
       case 'accept': {
         const { epoch } = round.view.layout;
-        const request: AcceptRequest = { kind: 'accept', epoch, name: this.#name, ballot: round.ballot, record: step.record, holders: step.holders };
+        const request: AcceptRequest = {
+          kind: 'accept', epoch, name: this.#name, ballot: round.ballot, record: step.record, holders: this.#holders(step.record, step.holders),
+        };
         for (const id of askingOrder(round.view, round.sets)) this.#accept(round, id, request);
         return;
       }
       case 'retry': {
         this.#round = null;
+        if (round.unsent !== null && !this.#operation.hasProposed) {
+          this.#deadline = deadlineWithout(this.#context, round.unsent, round.sets, this.#beginAt, this.#deadline);
+        }
         const delayMs = Math.min(backOffMs(this.#context, this.#attempt), leftMs(this.#context, this.#deadline));
         this.#context.timers.after(delayMs, () => { this.begin(step.refused); });
         return;
@@ -135,6 +159,31 @@ export class WriteRun {
       default:
         assertNever(step);
     }
+  }
+
+  /** Who has the record's body: as reported in this round, or, when it is this run's own, who took it before. */
+  #holders(record: ObjectRecord, reported: readonly NodeId[]): readonly NodeId[] {
+    const { intent } = this.#operation;
+    const isOwn = intent.kind === 'put' && record.kind === 'object' && record.body.bodyId === intent.body.bodyId;
+    if (!isOwn || this.#body === null || Buffer.isBuffer(this.#body)) return reported;
+    return [...this.#body, ...reported];
+  }
+
+  /** The replica waited a moment before it answered so: asked again at once, it waits again. */
+  #onPulling(round: Round, id: NodeId, pulledBytes: number, askAgain: () => void, lost: () => void): void {
+    const { clock, timers, options } = this.#context;
+    const now = clock.monotonicNow();
+    round.pulls ??= new Map();
+    const last = round.pulls.get(id);
+    if (last === undefined || pulledBytes > last.bytes) {
+      round.pulls.set(id, { bytes: pulledBytes, at: now });
+      const later = plusMs(now, options.bodies.progressMs);
+      if (later > this.#deadline) this.#deadline = later;
+    } else if (elapsedMs(last.at, now) >= options.bodies.progressMs) {
+      lost();
+      return;
+    }
+    timers.after(options.backOffMinMs, () => { if (round === this.#round) askAgain(); });
   }
 
   #onStale(round: Round, id: NodeId, reply: StaleEpochReply, askAgain: () => void, lost: () => void): void {

@@ -20,6 +20,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['ring', 'register', 'liveness', 'protocol', 'ports'],
   ['layout'],
   ['membership', 'storage', 'peer'],
+  ['transfer'],
   ['replication', 'repair'],
   ['node'],
   ['gateway', 'cli', 'config', 'kubernetes', 'metrics', 'runtime'],
@@ -28,7 +29,8 @@ const RANKS: readonly (readonly string[])[] = [
 
 const foldersUpTo = (rank: number): readonly string[] => RANKS.slice(0, rank + 1).flat();
 
-const WORK = ['domain', 'encoding', 'ports', 'protocol', 'ring', 'layout', 'register', 'storage', 'peer'];
+const TRANSFER = ['domain', 'encoding', 'ports', 'protocol', 'ring', 'layout', 'register', 'storage', 'peer'];
+const WORK = [...TRANSFER, 'transfer'];
 
 const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries({
@@ -43,17 +45,18 @@ const MAY_IMPORT: ReadonlyMap<string, readonly string[]> = new Map(
     membership: ['domain', 'ports', 'protocol', 'liveness', 'layout', 'ring'],
     storage: ['domain', 'encoding', 'ports'],
     peer: ['domain', 'encoding', 'ports', 'protocol'],
+    transfer: TRANSFER,
     replication: WORK,
     repair: WORK,
-    node: foldersUpTo(5),
+    node: foldersUpTo(6),
     gateway: ['domain', 'ports', 'node'],
     kubernetes: ['domain', 'ports', 'node'],
     metrics: ['domain', 'ports'],
     runtime: ['domain', 'ports'],
     config: ['domain', 'ports'],
     cli: ['domain', 'ports'],
-    'main.ts': foldersUpTo(7),
-    sim: foldersUpTo(6),
+    'main.ts': foldersUpTo(8),
+    sim: foldersUpTo(7),
   }),
 );
 
