@@ -1,11 +1,13 @@
 /**
- * Peer calls over loopback between two threads, plain and with TLS: READ answered with 4 KiB, and PREPARE carrying 4 KiB.
+ * Peer calls over loopback between two threads, plain and with TLS: READ answered with 4 KiB, PREPARE carrying 4 KiB, and
+ * pieces of large bodies both ways, in MB/s.
  * Everything of the real path but the node: codec, frames, pool, deadlines, batching, sockets.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ZERO_BALLOT } from '../../src/domain/ballot.ts';
 import type { BodyId } from '../../src/domain/ids.ts';
+import { CHUNK_BYTES, FRAME_BODY_BYTES_MAX } from '../../src/domain/limits.ts';
 import type { RequestHandler } from '../../src/peer/peer-caller.ts';
 import { PeerClient } from '../../src/peer/peer-client.ts';
 import { PeerMeters } from '../../src/peer/peer-meters.ts';
@@ -23,6 +25,9 @@ const BODY_BYTES = 4096;
 const SECRET = 'a secret for measuring, long enough for the limit';
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 2);
 const CONCURRENCIES = [1, 16, 64];
+/** Pieces of bodies under way: a read-ahead of four, and the 8 MiB that a replica may be behind, in chunks. */
+const BODY_CONCURRENCIES = [4, 32];
+const BODY_BUDGET_MB = { plain: 800, TLS: 400 } as const;
 
 const READ: ReadRequest = { kind: 'read', epoch: 1, name: 'bench/12345', wantBody: true };
 const PREPARE: PrepareRequest = {
@@ -45,6 +50,19 @@ export async function runPeerBench(report: Report): Promise<void> {
       ['PREPARE with 4 KiB', () => client.call(target, PREPARE, 5000)],
     ] as const) {
       for (const concurrency of CONCURRENCIES) report({ what: `peer call, ${transport}: ${what}`, concurrency, ...(await measure(call, concurrency)) });
+    }
+    for (const bytes of [CHUNK_BYTES, FRAME_BODY_BYTES_MAX]) {
+      const body = Buffer.alloc(bytes, 6);
+      const bodyId = '1'.repeat(32) as BodyId;
+      for (const [what, call] of [
+        ['stage', () => client.call(target, { kind: 'stage', name: 'bench/12345', bodyId, offset: 0, body }, 5000)],
+        ['body-fetch', () => client.call(target, { kind: 'body-fetch', name: 'bench/12345', bodyId, offset: 0, length: bytes }, 5000)],
+      ] as const) {
+        for (const concurrency of BODY_CONCURRENCIES) {
+          const { perSecond, ...rest } = await measure(call, concurrency);
+          report({ what: `peer call, ${transport}: ${what} of ${bytes / 1024} KiB, MB/s`, concurrency, perSecond: perSecond * bytes / 1e6, ...rest, budget: BODY_BUDGET_MB[transport] });
+        }
+      }
     }
     await client.stop();
     await server.terminate();
