@@ -126,8 +126,7 @@ export class BodyFiles {
 
   /** Bytes [offset, offset + length), from whole chunks that were checked. Rejects with errors of the disk. */
   async read(bodyId: BodyId, offset: number, length: number): Promise<BodyRead> {
-    const handle = this.#handleOf(bodyId);
-    handle.readers++;
+    const handle = this.#handleFor(bodyId);
     try {
       const opened = await handle.opening;
       if (opened === 'missing' || opened === 'rotten') {
@@ -154,6 +153,7 @@ export class BodyFiles {
       handle.readers--;
       handle.lastReadAt = this.#deps.clock.monotonicNow();
       this.#closeIdle(bodyId, handle);
+      this.#closeSurplus();
     }
   }
 
@@ -184,15 +184,13 @@ export class BodyFiles {
 
   // ---------------------------------------------------------------------------------------------------------- handles
 
-  #handleOf(bodyId: BodyId): Handle {
-    const present = this.#handles.get(bodyId);
-    const handle = present ?? { opening: this.#open(bodyId), readers: 0, lastReadAt: this.#deps.clock.monotonicNow(), isUnlinked: false };
+  /** For one more reader. */
+  #handleFor(bodyId: BodyId): Handle {
+    const handle = this.#handles.get(bodyId) ?? { opening: this.#open(bodyId), readers: 0, lastReadAt: this.#deps.clock.monotonicNow(), isUnlinked: false };
+    handle.readers++;
     this.#handles.delete(bodyId);
     this.#handles.set(bodyId, handle);
-    if (present === undefined) {
-      handle.opening.catch(() => undefined);
-      this.#closeSurplus();
-    }
+    this.#closeSurplus();
     return handle;
   }
 

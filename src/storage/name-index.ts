@@ -10,7 +10,7 @@
  * Cost: O(log blocks + entries of a block) to add and to find; memory: names + 22 bytes each + 6 %.
  * Rejected: JavaScript strings in a sorted array (three times the memory, and their order is UTF-16's).
  */
-import { must } from '../domain/assert.ts';
+import { assert, must } from '../domain/assert.ts';
 import { NAME_BYTES_MAX } from '../domain/limits.ts';
 import type { ObjectKey } from '../domain/ring-position.ts';
 import { sortNames } from './name-sort.ts';
@@ -155,6 +155,7 @@ export class NameIndex {
 
   #gather(gathered: Gathered, entryBytes: number): void {
     const end = gathered.length + entryBytes;
+    assert(end <= ADDRESSABLE_BYTES, 'the names of a start fit the memory that a sort can address');
     if (end > gathered.arena.length) {
       const grown = Buffer.allocUnsafeSlow(Math.min(ADDRESSABLE_BYTES, 2 * gathered.arena.length));
       gathered.arena.copy(grown, 0, 0, gathered.length);
