@@ -12,6 +12,8 @@ import { ListSource, type ListSourceOptions } from '../../src/replication/list-s
 import type { OperationContext } from '../../src/replication/operation-context.ts';
 import { OperationTimers } from '../../src/replication/operation-timers.ts';
 import { objectKey } from '../../src/ring/hasher.ts';
+import { AheadBudget } from '../../src/transfer/body-stream.ts';
+import { Pauses } from '../../src/transfer/pauses.ts';
 import { SimRandom } from '../../src/sim/sim-random.ts';
 import type { NamedEntry } from '../../src/storage/register-store.ts';
 import { FakeViews, ManualClock, OPTIONS } from './replica-ring.ts';
@@ -85,7 +87,8 @@ export class ListingRing {
     const { clock } = this;
     const context: OperationContext = {
       caller: this.#caller(), views: at.views, clock, random: new SimRandom(at.id), rules: ALL_RULES,
-      ballots: new HybridClock(), timers: new OperationTimers(clock), options: OPTIONS,
+      ballots: new HybridClock(), timers: new OperationTimers(clock),
+      large: { pauses: new Pauses(clock), ahead: new AheadBudget(0) }, options: OPTIONS,
     };
     const deadline = plusMs(clock.monotonicNow(), OPTIONS.operationDeadlineMs);
     return clock.until(listNames(context, { prefix: '', delimiter: null, limit: 1000, cursor: null, ...request }, deadline));

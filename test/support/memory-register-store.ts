@@ -1,8 +1,9 @@
+import { hash } from 'node:crypto';
 import { compareBallots, maxBallot, ZERO_BALLOT, type Ballot } from '../../src/domain/ballot.ts';
 import type { BodyId } from '../../src/domain/ids.ts';
 import type { ObjectKey } from '../../src/domain/ring-position.ts';
 import type { ObjectRecord } from '../../src/domain/stored-object.ts';
-import type { LoadedRecord, RegisterHead, RegisterStore, RingArc, ScanEntry } from '../../src/storage/register-store.ts';
+import type { BodyWriter, LoadedRecord, NamedEntry, RegisterHead, RegisterStore, RingArc, ScanEntry } from '../../src/storage/register-store.ts';
 
 /**
  * A RegisterStore without a disk. Changes apply at once and are durable at once, or, between `hold()` and `release()`,
@@ -13,6 +14,13 @@ export class MemoryRegisterStore implements RegisterStore {
   readonly #bodies = new Map<string, Buffer>();
   floorOfAll: Ballot = ZERO_BALLOT;
   #held: (() => void)[] | null = null;
+  /** Bytes of large bodies that aren't finished, and which of them have a writer now. */
+  readonly staging = new Map<BodyId, Buffer[]>();
+  readonly #writers = new Set<BodyId>();
+  /** No space for new large bodies. */
+  isFull = false;
+  /** Awaited before each append: a slow disk. */
+  beforeAppend: (bodyId: BodyId) => Promise<void> = () => Promise.resolve();
 
   hold(): void {
     this.#held ??= [];
@@ -72,6 +80,43 @@ export class MemoryRegisterStore implements RegisterStore {
     return this.#durable();
   }
 
+  openBody(_key: ObjectKey, bodyId: BodyId): Promise<BodyWriter | 'busy' | 'full'> {
+    if (this.isFull) return Promise.resolve('full');
+    if (this.#writers.has(bodyId) || this.#bodies.has(bodyId)) return Promise.resolve('busy');
+    const parts = this.staging.get(bodyId) ?? [];
+    this.staging.set(bodyId, parts);
+    this.#writers.add(bodyId);
+    const close = (): void => {
+      if (!this.#writers.delete(bodyId)) throw new Error('the writer is of no more use');
+    };
+    return Promise.resolve({
+      length: parts.reduce((sum, part) => sum + part.length, 0),
+      append: async (bytes) => {
+        await this.beforeAppend(bodyId);
+        parts.push(bytes);
+      },
+      finish: async ({ size, sha256 }) => {
+        close();
+        this.staging.delete(bodyId);
+        const bytes = Buffer.concat(parts);
+        if (bytes.length !== size || hash('sha256', bytes, 'hex') !== sha256) return 'mismatch';
+        this.#bodies.set(bodyId, bytes);
+        await this.#durable();
+        return 'held';
+      },
+      abort: (keep) => {
+        close();
+        if (keep === 'drop') this.staging.delete(bodyId);
+        return Promise.resolve();
+      },
+    });
+  }
+
+  /** Large bodies that are being written now. */
+  get writerCount(): number {
+    return this.#writers.size;
+  }
+
   holdsBody(_key: ObjectKey, bodyId: BodyId): boolean {
     return this.#bodies.has(bodyId);
   }
@@ -90,6 +135,10 @@ export class MemoryRegisterStore implements RegisterStore {
   scan(_arc: RingArc, after: ObjectKey | null, limit: number): { readonly entries: readonly ScanEntry[]; readonly isLast: boolean } {
     const all = [...this.#heads].filter(([key]) => after === null || key > after).sort(([a], [b]) => (a < b ? -1 : 1));
     return { entries: all.slice(0, limit).map(([key, head]) => ({ key, ...head })), isLast: all.length <= limit };
+  }
+
+  scanNames(): { readonly entries: readonly NamedEntry[]; readonly isLast: boolean } {
+    return { entries: [], isLast: true };
   }
 
   floorOf(): Ballot {

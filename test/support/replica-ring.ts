@@ -1,3 +1,4 @@
+import { BODY_LIMITS, type BodyLimits } from '../../src/domain/body-limits.ts';
 import type { ClusterId, NodeId } from '../../src/domain/ids.ts';
 import type { MonotonicMs, WallMs } from '../../src/domain/instant.ts';
 import type { Layout } from '../../src/domain/layout.ts';
@@ -7,9 +8,12 @@ import { ALL_RULES, type Rules } from '../../src/domain/rules.ts';
 import type { CallOutcome, PeerCaller } from '../../src/peer/peer-caller.ts';
 import type { Clock, Timer } from '../../src/ports/clock.ts';
 import type { PeerReply, PeerRequest, ReplyOf, RequestKind, RequestOf } from '../../src/protocol/message.ts';
+import { BodyStaging } from '../../src/replication/body-staging.ts';
 import { Coordinator, type CoordinatorOptions } from '../../src/replication/coordinator.ts';
 import { Replica } from '../../src/replication/replica.ts';
 import type { ClusterView, ViewSource } from '../../src/ring/cluster-view.ts';
+import { BodyPull } from '../../src/transfer/body-pull.ts';
+import { Pauses } from '../../src/transfer/pauses.ts';
 import { SimRandom } from '../../src/sim/sim-random.ts';
 import { MemoryRegisterStore } from './memory-register-store.ts';
 import { nodeId } from './register-replica.ts';
@@ -100,13 +104,24 @@ export type Interference = (from: NodeId, to: NodeId, request: PeerRequest) => '
 export const OPTIONS: CoordinatorOptions = {
   operationDeadlineMs: 30_000, callTimeoutMs: 2_000, backOffMinMs: 5, backOffMaxMs: 500, readGraceMs: 20, operationsMax: 100, keyWaitingMax: 4, listingsMax: 4,
   resolver: { pendingMax: 10, delayMinMs: 1_000, delayMaxMs: 30_000 },
+  unreachableDeadlineMs: 10_000, fanOutsMax: 2, fanOutBytesMax: 1 << 30, readAheadBytesMax: 1 << 20, senderGiveUpMs: 3_000, senderRetryMs: 100,
+  bodies: BODY_LIMITS, streams: streamsOf(BODY_LIMITS),
 };
+
+export function streamsOf({ chunkBytes, progressMs }: BodyLimits): CoordinatorOptions['streams'] {
+  return { chunkBytes, fetchBytes: 2 * chunkBytes, aheadBytes: 4 * chunkBytes, callTimeoutMs: 2_000, progressMs };
+}
 
 export interface RingNode {
   readonly id: NodeId;
   readonly store: MemoryRegisterStore;
   readonly views: FakeViews;
   readonly replica: Replica;
+  readonly staging: BodyStaging;
+  readonly pulls: BodyPull;
+  readonly pauses: Pauses;
+  /** Names left to the repair queue. */
+  readonly lacking: string[];
   readonly coordinator: Coordinator;
 }
 
@@ -116,16 +131,27 @@ export class ReplicaRing {
   readonly nodes: readonly RingNode[];
   readonly calls: { readonly from: NodeId; readonly to: NodeId; readonly request: PeerRequest }[] = [];
   interfere: Interference = () => undefined;
+  /** By all pulls of large bodies. */
+  pulledBytes = 0;
 
-  constructor(nodeCount: number, layout: (ids: readonly NodeId[]) => Layout, rules: Rules = ALL_RULES) {
+  constructor(nodeCount: number, layout: (ids: readonly NodeId[]) => Layout, rules: Rules = ALL_RULES, bodies: BodyLimits = BODY_LIMITS) {
     const ids = Array.from({ length: nodeCount }, (_, i) => nodeId('abcdef'.charAt(i)));
     this.nodes = ids.map((id) => {
       const store = new MemoryRegisterStore();
       const views = new FakeViews(id, layout(ids));
       const caller = this.#caller(id);
-      const replica = new Replica({ store, views, caller, rules }, { bodyFetchTimeoutMs: 500 });
-      const coordinator = new Coordinator({ caller, views, clock: this.clock, random: new SimRandom(id), rules }, OPTIONS);
-      return { id, store, views, replica, coordinator };
+      const pauses = new Pauses(this.clock);
+      const lacking: string[] = [];
+      const streams = streamsOf(bodies);
+      const pulls = new BodyPull({ caller, store, views, pauses, onBytes: (bytes) => { this.pulledBytes += bytes; } }, { ...streams, pullsMax: 2, waitingMax: 10 });
+      const staging = new BodyStaging({ store, views, pauses }, {
+        chunkBytes: bodies.chunkBytes, sessionsMax: 4, progressMs: bodies.progressMs, wantedSilenceMs: 2_000,
+      });
+      const replica = new Replica({ store, views, caller, rules, pauses, staging, pulls, onLacking: (name) => { lacking.push(name); } }, {
+        inlineBytesMax: bodies.inlineBytesMax, bodyFetchTimeoutMs: 500, lateBodies: { tasksMax: 4, waitMs: 1_000 },
+      });
+      const coordinator = new Coordinator({ caller, views, clock: this.clock, random: new SimRandom(id), rules }, { ...OPTIONS, bodies, streams });
+      return { id, store, views, replica, staging, pulls, pauses, lacking, coordinator };
     });
   }
 
@@ -162,7 +188,10 @@ async function dispatch(node: RingNode, request: PeerRequest): Promise<PeerReply
     case 'accept': return node.replica.accept(request, 2_000);
     case 'read': return node.replica.read(request);
     case 'body-fetch': return node.replica.bodyFetch(request);
-    case 'inspect': return node.replica.inspect(request);
+    case 'inspect': return node.replica.inspect(request, 2_000);
+    case 'stage': return node.staging.stage(request);
+    case 'stage-end': return node.staging.stageEnd(request);
+    case 'stage-abort': return node.staging.stageAbort(request);
     case 'layout-announce':
       await node.views.adopt(request.layout);
       return { kind: 'layout-reply', layout: node.views.view.layout };

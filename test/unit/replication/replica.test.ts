@@ -132,10 +132,10 @@ describe('bodies', () => {
 test('inspect shows what is stored, with the digest of the stored bytes', async () => {
   const ring = ringOf();
   const { replica, store } = ring.node(0);
-  expect(await replica.inspect({ kind: 'inspect', name: 'n' })).toMatchObject({ accepted: null, sha256: null, promised: ZERO_BALLOT });
+  expect(await replica.inspect({ kind: 'inspect', name: 'n' }, 100)).toMatchObject({ accepted: null, sha256: null, promised: ZERO_BALLOT });
   await replica.prepare(prepare(5));
   await replica.accept(accept(ring, 5), 100);
-  expect(await replica.inspect({ kind: 'inspect', name: 'n' })).toMatchObject({ sha256: SHA, isDurable: true, epoch: 2 });
+  expect(await replica.inspect({ kind: 'inspect', name: 'n' }, 100)).toMatchObject({ sha256: SHA, isDurable: true, epoch: 2 });
   store.spoil(BODY_ID, Buffer.from('jello'));
-  expect(await replica.inspect({ kind: 'inspect', name: 'n' })).toMatchObject({ sha256: hash('sha256', 'jello', 'hex') });
+  expect(await replica.inspect({ kind: 'inspect', name: 'n' }, 100)).toMatchObject({ sha256: hash('sha256', 'jello', 'hex') });
 });
