@@ -13,6 +13,7 @@ const LARGE = randomBytes(6 * 1024 * 1024 + 11);
 
 let directory: string;
 let node: ChildProcess;
+let ended: Promise<unknown>;
 let origin: string;
 
 const has = (command: string, ...args: string[]): boolean => spawnSync(command, args).status === 0;
@@ -32,6 +33,7 @@ beforeAll(async () => {
   fs.writeFileSync(path.join(directory, 'large'), LARGE);
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DHT_') && name !== 'NODE_OPTIONS'));
   node = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', MAIN, 'node', '--port', '0', '--http-port', '0', '--admin-port', '0', '--data-dir', path.join(directory, 'data')], { cwd: directory, env: environment });
+  ended = new Promise((resolve) => node.on('close', resolve));
   let log = '';
   await new Promise<void>((resolve, reject) => {
     node.stderr?.on('data', (chunk: Buffer) => {
@@ -44,7 +46,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  const ended = new Promise((resolve) => node.on('close', resolve));
   node.kill('SIGKILL');
   await ended;
   fs.rmSync(directory, { recursive: true, force: true });
