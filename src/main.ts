@@ -17,6 +17,7 @@ import { OBJECT_BYTES_MAX } from './domain/limits.ts';
 import { addressText } from './domain/node-address.ts';
 import { ALL_RULES } from './domain/rules.ts';
 import { createAdminApp } from './gateway/admin-app.ts';
+import { parseBearerTokens, type BearerToken } from './gateway/bearer-tokens.ts';
 import { createGatewayApp } from './gateway/gateway-app.ts';
 import { rawProblem } from './gateway/problem.ts';
 import { RequestIds } from './gateway/request-ids.ts';
@@ -26,7 +27,7 @@ import type { NodeEnd, NodeOptions } from './node/node-options.ts';
 import { NODE_TUNING } from './node/node-tuning.ts';
 import type { Log } from './ports/log.ts';
 import { adminToken, parseClusterSecret } from './runtime/cluster-secret.ts';
-import { HttpServer } from './runtime/http-server.ts';
+import { HttpServer, type TlsIdentity } from './runtime/http-server.ts';
 import { JsonLog } from './runtime/json-log.ts';
 import { LoopDelayMonitor } from './runtime/loop-delay-monitor.ts';
 import { NodeChildProcesses } from './runtime/node-child-processes.ts';
@@ -50,6 +51,9 @@ const ADMIN_CONNECTIONS_MAX = 256;
 /** Bytes of an answer that a command takes: the names of a page, at their longest. */
 const COMMAND_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 const SECRET_FILE_BYTES_MAX = 4096;
+const TOKENS_FILE_BYTES_MAX = 1024 * 1024;
+/** Bytes of a certificate with its chain, and of a key. */
+const PEM_FILE_BYTES_MAX = 256 * 1024;
 /** When a client that stands still is cut; 30 s for one that takes an answer, as BODY_PROGRESS_MS has it between nodes. */
 const HTTP_PROGRESS: ProgressOptions = { intervalMs: 10_000, sentBytesMin: 10 * 1024, takingLooksMax: 3 };
 
@@ -125,26 +129,30 @@ async function serve(settings: NodeSettings, log: Log): Promise<void> {
   const random = new NodeRandom();
   const meter = new PromMeter({ version, nodeVersion: process.versions.node });
   const requestIds = new RequestIds(random);
-  const secretText = settings.clusterSecret ?? (settings.clusterSecretFile === null ? null : (await new NodeLocalFiles().read(settings.clusterSecretFile, SECRET_FILE_BYTES_MAX)).toString('utf8'));
+  const files = new NodeLocalFiles();
+  const secretText = settings.clusterSecret ?? (settings.clusterSecretFile === null ? null : (await files.read(settings.clusterSecretFile, SECRET_FILE_BYTES_MAX)).toString('utf8'));
   const secret = secretText === null ? null : parseClusterSecret(secretText);
   const transportSecret = settings.insecureTransport ? null : secret;
+  const tokens = await gatewayTokens(settings, files);
+  const tls = await gatewayTls(settings, files);
   const bind = interfaces(settings);
 
   let node: DhtNode | null = null;
   const edge = { node: () => node, log, requestIds };
   const parseErrorAnswer = (parserCode: string): Buffer => rawProblem(parserCode, requestIds.next());
-  const gateway = await HttpServer.start(createGatewayApp({ ...edge, clock, meter }, { requestsMax: settings.httpRequestsMax, objectBytesMax: OBJECT_BYTES_MAX, version }), { host: bind.httpListen, port: settings.httpPort, connectionsMax: settings.httpConnectionsMax, progress: HTTP_PROGRESS, parseErrorAnswer });
+  const gateway = await HttpServer.start(createGatewayApp({ ...edge, clock, meter }, { requestsMax: settings.httpRequestsMax, objectBytesMax: OBJECT_BYTES_MAX, tokens, version }), { host: bind.httpListen, port: settings.httpPort, connectionsMax: settings.httpConnectionsMax, progress: HTTP_PROGRESS, tls, parseErrorAnswer });
   const token = isLoopback(bind.adminListen) || secret === null ? null : adminToken(secret);
-  const admin = await HttpServer.start(createAdminApp({ ...edge, metrics: meter }, { adminToken: token, version }), { host: bind.adminListen, port: settings.adminPort, connectionsMax: ADMIN_CONNECTIONS_MAX, progress: HTTP_PROGRESS, parseErrorAnswer });
+  const admin = await HttpServer.start(createAdminApp({ ...edge, metrics: meter }, { adminToken: token, version }), { host: bind.adminListen, port: settings.adminPort, connectionsMax: ADMIN_CONNECTIONS_MAX, progress: HTTP_PROGRESS, tls: null, parseErrorAnswer });
 
   if (transportSecret === null) log.warn('Traffic between nodes is neither encrypted nor authenticated', { reason: settings.insecureTransport ? '--insecure-transport' : 'no cluster secret on loopback' });
+  if (tokens !== null && tls === null && !isLoopback(bind.httpListen)) log.warn('Gateway tokens travel unencrypted', { reason: 'no --tls-cert-file' });
   const loopDelay = new LoopDelayMonitor();
   const deps = { clock, random, network: new NodeNetwork({ secret: transportSecret }), disk: new NodeDisk(), log, meter, loopDelayMs: () => loopDelay.takeP99Ms(), rules: ALL_RULES };
   const started = await DhtNode.start(deps, nodeOptions(settings, bind.listen, transportSecret === null ? 'plaintext' : 'tls-psk'));
   started.setPorts({ httpPort: gateway.port, adminPort: admin.port });
   node = started;
   const { host, port, nodeId } = started.view();
-  log.info('The node listens', { host, port, httpPort: gateway.port, adminPort: admin.port, nodeId, version });
+  log.info('The node listens', { host, port, httpPort: gateway.port, adminPort: admin.port, gateway: tls === null ? 'http' : 'https', nodeId, version });
   logWhenReady(started, clock, log);
 
   // Requests under way need the node, so the gateway goes first.
@@ -160,6 +168,15 @@ async function serve(settings: NodeSettings, log: Log): Promise<void> {
   await admin.close(0);
   logEnd(end, log);
   process.exit(end.kind === 'stopped' || end.kind === 'left' ? EXIT.OK : EXIT.ERROR);
+}
+
+async function gatewayTokens({ gatewayTokensFile }: NodeSettings, files: NodeLocalFiles): Promise<readonly BearerToken[] | null> {
+  return gatewayTokensFile === null ? null : parseBearerTokens((await files.read(gatewayTokensFile, TOKENS_FILE_BYTES_MAX)).toString('utf8'));
+}
+
+async function gatewayTls({ tlsCertFile, tlsKeyFile }: NodeSettings, files: NodeLocalFiles): Promise<TlsIdentity | null> {
+  if (tlsCertFile === null || tlsKeyFile === null) return null;
+  return { cert: await files.read(tlsCertFile, PEM_FILE_BYTES_MAX), key: await files.read(tlsKeyFile, PEM_FILE_BYTES_MAX) };
 }
 
 function nodeOptions(settings: NodeSettings, listenHost: string, transport: 'tls-psk' | 'plaintext'): NodeOptions {

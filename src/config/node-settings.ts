@@ -30,6 +30,11 @@ export interface NodeSettings {
   readonly clusterSecret: string | null;
   readonly clusterSecretFile: string | null;
   readonly insecureTransport: boolean;
+  /** A file of `name:token` lines; null: object requests need no token. */
+  readonly gatewayTokensFile: string | null;
+  /** Both or neither; null: the gateway speaks plain HTTP. */
+  readonly tlsCertFile: string | null;
+  readonly tlsKeyFile: string | null;
   readonly httpConnectionsMax: number;
   readonly httpRequestsMax: number;
   readonly logLevel: LogLevel;

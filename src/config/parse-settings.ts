@@ -114,6 +114,9 @@ function checkTogether(settings: NodeSettings): void {
   const { clusterSecret, clusterSecretFile, join, bootstrapExpect } = settings;
   const hasSecret = clusterSecret !== null || clusterSecretFile !== null;
   if (clusterSecret !== null && clusterSecretFile !== null) throw new WrongSetting('DHT_CLUSTER_SECRET and --cluster-secret-file are both set: give one of them');
+  const { tlsCertFile, tlsKeyFile } = settings;
+  if (tlsCertFile !== null && tlsKeyFile === null) throw new WrongSetting(`--tls-cert-file is "${tlsCertFile}" and --tls-key-file is not set: give both or neither`);
+  if (tlsKeyFile !== null && tlsCertFile === null) throw new WrongSetting(`--tls-key-file is "${tlsKeyFile}" and --tls-cert-file is not set: give both or neither`);
   if (settings.noJoin && join.length > 0) throw new WrongSetting(`--no-join and --join ${join.map(addressText).join(',')} contradict each other: give one of them`);
   if (bootstrapExpect > 1 && bootstrapExpect > join.length) throw new WrongSetting(`--bootstrap-expect is "${bootstrapExpect}": allowed is at most the number of --join addresses, ${join.length}`);
   const { listen, adminListen } = interfaces(settings);

@@ -9,17 +9,17 @@ export type Route = typeof OBJECT_ROUTE | typeof COLLECTION_ROUTE;
 /** Statuses by route and method; of other methods, `other`. */
 const STATUSES: Readonly<Record<Route, Readonly<Record<string, readonly number[]>>>> = {
   [OBJECT_ROUTE]: {
-    GET: [200, 206, 304, 400, 404, 412, 416, 500, 503],
-    HEAD: [200, 304, 400, 404, 412, 500, 503],
-    PUT: [200, 201, 400, 411, 412, 413, 422, 500, 503, 507],
-    DELETE: [204, 400, 412, 500, 503],
-    other: [405],
+    GET: [200, 206, 304, 400, 401, 404, 412, 416, 500, 503],
+    HEAD: [200, 304, 400, 401, 404, 412, 500, 503],
+    PUT: [200, 201, 400, 401, 411, 412, 413, 422, 500, 503, 507],
+    DELETE: [204, 400, 401, 412, 500, 503],
+    other: [401, 405],
   },
-  [COLLECTION_ROUTE]: { GET: [200, 400, 500, 503], HEAD: [200, 400, 500, 503], POST: [200, 400, 413, 500, 503], other: [405] },
+  [COLLECTION_ROUTE]: { GET: [200, 400, 401, 500, 503], HEAD: [200, 400, 401, 500, 503], POST: [200, 400, 401, 413, 500, 503], other: [401, 405] },
 };
 const ROUTES = [OBJECT_ROUTE, COLLECTION_ROUTE] as const;
-export type RejectReason = 'overload' | 'not_ready' | 'too_large';
-const REJECT_REASONS: readonly RejectReason[] = ['overload', 'not_ready', 'too_large'];
+export type RejectReason = 'overload' | 'not_ready' | 'too_large' | 'unauthorized';
+const REJECT_REASONS: readonly RejectReason[] = ['overload', 'not_ready', 'too_large', 'unauthorized'];
 export type Transfer = 'upload' | 'download';
 const TRANSFERS: readonly Transfer[] = ['upload', 'download'];
 

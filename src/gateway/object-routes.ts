@@ -9,6 +9,7 @@ import type { NodeService } from '../node/node-service.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { Meter } from '../ports/meter.ts';
+import { TokenGate, type BearerToken } from './bearer-tokens.ts';
 import { announcesBody, discardBody } from './body-collector.ts';
 import { Exchange, type ExchangeDeps } from './exchange.ts';
 import { uploadForm } from './form-upload.ts';
@@ -39,18 +40,22 @@ export interface ObjectRoutesOptions {
   readonly requestsMax: number;
   /** Bytes of the largest body that is taken. */
   readonly objectBytesMax: number;
+  /** Who may use objects; null: whoever reaches the port. */
+  readonly tokens: readonly BearerToken[] | null;
 }
 
 export class ObjectRoutes {
   readonly #deps: ObjectRoutesDeps;
   readonly #options: ObjectRoutesOptions;
   readonly #exchangeDeps: ExchangeDeps;
+  readonly #gate: TokenGate | null;
   #inFlight = 0;
 
   constructor(deps: ObjectRoutesDeps, options: ObjectRoutesOptions) {
     this.#deps = deps;
     this.#options = options;
     const { clock, log } = deps;
+    this.#gate = options.tokens === null ? null : new TokenGate(deps, options.tokens);
     this.#exchangeDeps = { clock, log, metrics: new GatewayMetrics(deps.meter, () => this.#inFlight) };
   }
 
@@ -60,6 +65,7 @@ export class ObjectRoutes {
     const isCollection = path === OBJECTS_PATH;
     if (!isCollection && !path.startsWith(OBJECTS_PREFIX)) return false;
     const exchange = new Exchange(this.#exchangeDeps, { req, res, requestId: this.#deps.requestIds.next(), route: isCollection ? COLLECTION_ROUTE : OBJECT_ROUTE });
+    if (this.#gate?.admits(exchange) === false) return true;
     if (this.#inFlight >= this.#options.requestsMax) {
       this.#exchangeDeps.metrics.rejected('overload');
       exchange.refuse('DHT_ERR_OVERLOADED', `${this.#inFlight} requests are being served.`);

@@ -47,7 +47,7 @@ const RECEIPT = json(schema('Receipt'));
 
 const OPEN_API: Operation = { summary: 'This description', responses: { 200: answer('OpenAPI 3.1', json({ type: 'object' })) } };
 
-const GATEWAY_PATHS: OpenApiDocument['paths'] = {
+const OBJECT_PATHS: OpenApiDocument['paths'] = {
   '/v1/objects': {
     get: {
       summary: 'List objects over the whole ring, in the byte order of their names',
@@ -109,6 +109,15 @@ const GATEWAY_PATHS: OpenApiDocument['paths'] = {
       responses: { 204: answer('Gone, whether or not it existed.'), 400: problem('The name or a header is wrong.'), 412: problem('The condition does not hold.'), 503: problem('Not removed (outcome not-applied), or nobody knows (outcome unknown).') },
     },
   },
+};
+
+/** Any of these may ask for a token. */
+function withToken(operation: Operation): Operation {
+  return { ...operation, responses: { ...operation.responses, 401: problem('The gateway has tokens, and the request shows none of them.') }, security: [{ gatewayToken: [] }, {}] };
+}
+
+const GATEWAY_PATHS: OpenApiDocument['paths'] = {
+  ...Object.fromEntries(Object.entries(OBJECT_PATHS).map(([path, operations]) => [path, Object.fromEntries(Object.entries(operations).map(([method, operation]) => [method, withToken(operation)]))])),
   '/v1/openapi.json': { get: OPEN_API },
 };
 
@@ -187,6 +196,6 @@ export function openApiDocument(port: Port, version: string): OpenApiDocument {
     openapi: '3.1.0',
     info: { title: port === 'gateway' ? 'dht: objects' : 'dht: node and ring', version, description: 'A distributed hash table that stores files. Every node answers for every name.' },
     paths: port === 'gateway' ? GATEWAY_PATHS : ADMIN_PATHS,
-    components: { schemas: SCHEMAS, securitySchemes: { adminToken: { type: 'http', scheme: 'bearer', description: 'Off loopback; derived from the cluster secret.' } } },
+    components: { schemas: SCHEMAS, securitySchemes: { gatewayToken: { type: 'http', scheme: 'bearer', description: 'When the node has a tokens file.' }, adminToken: { type: 'http', scheme: 'bearer', description: 'Off loopback; derived from the cluster secret.' } } },
   };
 }

@@ -4,11 +4,22 @@
  * watchdog judges progress: who is sending a body or taking an answer has to move bytes in every interval.
  *
  * Invariants: every socket has an end (header time-out, keep-alive time-out, watchdog, or close); bytes that are no
- * request are answered once and cut. Source: protocol section G "Public HTTP"; [Node http] "server.headersTimeout".
+ * request are answered once and cut. With a certificate the same server speaks HTTPS; a connection counts from the end of
+ * its handshake, which has a time-out of its own.
+ * Source: protocol section G "Public HTTP"; [Node http] "server.headersTimeout".
  */
 import * as http from 'node:http';
+import * as https from 'node:https';
 import type { Socket } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import { DhtError } from '../domain/error-catalogue.ts';
 import { ProgressWatchdog, type ProgressOptions } from './progress-watchdog.ts';
+
+/** A certificate with its chain, and its key, as PEM. */
+export interface TlsIdentity {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
 
 export interface HttpServerOptions {
   /** Interface to bind; "::" is all, IPv4 too. */
@@ -17,10 +28,14 @@ export interface HttpServerOptions {
   readonly port: number;
   readonly connectionsMax: number;
   readonly progress: ProgressOptions;
+  /** Null: plain HTTP. */
+  readonly tls: TlsIdentity | null;
   /** What to answer to bytes that are no request. */
   readonly parseErrorAnswer: (parserCode: string) => Buffer;
 }
 
+/** Milliseconds for a TLS handshake. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Milliseconds for the head of a request. */
 const HEADERS_TIMEOUT_MS = 10_000;
 /** Milliseconds an idle connection is kept: above the 60 s after which load balancers drop theirs, so they close first. */
@@ -31,6 +46,8 @@ const HEADER_BYTES_MAX = 16 * 1024;
 export class HttpServer {
   readonly #server: http.Server;
   readonly #watchdog: NodeJS.Timeout;
+  /** Those in a TLS handshake too, which the server itself forgets when it closes. */
+  readonly #sockets = new Set<Socket>();
   /** The port really bound. */
   readonly port: number;
 
@@ -38,9 +55,13 @@ export class HttpServer {
     this.#server = server;
     this.port = port;
     this.#watchdog = setInterval(() => watchdog.look(), intervalMs);
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
   }
 
-  /** Binds and serves; rejects with the platform's error when the port is taken. */
+  /** Binds and serves; rejects with the platform's error when the port is taken, DHT_ERR_SETTING_INVALID for a certificate that can't be used. */
   static start(app: http.RequestListener, options: HttpServerOptions): Promise<HttpServer> {
     const watchdog = new ProgressWatchdog(options.progress);
     const listener: http.RequestListener = (req, res) => {
@@ -49,25 +70,17 @@ export class HttpServer {
       if (!server.listening) res.shouldKeepAlive = false;
       app(req, res);
     };
-    const server = http.createServer(
-      {
-        requestTimeout: 0,
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-        connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
-        maxHeaderSize: HEADER_BYTES_MAX,
-        insecureHTTPParser: false,
-        noDelay: true,
-      },
-      listener,
-    );
+    const server = createServer(options.tls, listener);
     server.maxConnections = options.connectionsMax;
     // The app asks for the body itself, once it has decided to take it.
     server.on('checkContinue', listener);
-    server.on('connection', (socket) => watchdog.connected(socket));
+    server.on(options.tls === null ? 'connection' : 'secureConnection', (socket: Socket) => watchdog.connected(socket));
     server.on('clientError', (error: NodeJS.ErrnoException, stream) => {
       const socket = stream as Socket;
-      if (socket.writable && !watchdog.isAnswered(socket) && error.code !== 'ECONNRESET') socket.write(options.parseErrorAnswer(error.code ?? 'unknown'));
+      const { code = 'unknown' } = error;
+      // Who failed in the handshake understands no answer.
+      const understands = code !== 'ECONNRESET' && !/^ERR_(?:SSL|TLS)_/.test(code);
+      if (socket.writable && !watchdog.isAnswered(socket) && understands) socket.write(options.parseErrorAnswer(code));
       socket.destroySoon();
     });
     return new Promise((resolve, reject) => {
@@ -84,7 +97,7 @@ export class HttpServer {
   close(graceMs: number): Promise<void> {
     clearInterval(this.#watchdog);
     return new Promise((resolve) => {
-      const cut = setTimeout(() => this.#server.closeAllConnections(), graceMs);
+      const cut = setTimeout(() => this.#sockets.forEach((socket) => socket.destroy()), graceMs);
       this.#server.close(() => {
         clearTimeout(cut);
         resolve();
@@ -92,4 +105,23 @@ export class HttpServer {
       this.#server.closeIdleConnections();
     });
   }
+}
+
+function createServer(tls: TlsIdentity | null, listener: http.RequestListener): http.Server {
+  const options: http.ServerOptions = {
+    requestTimeout: 0,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+    maxHeaderSize: HEADER_BYTES_MAX,
+    insecureHTTPParser: false,
+    noDelay: true,
+  };
+  if (tls === null) return http.createServer(options, listener);
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    throw new DhtError('DHT_ERR_SETTING_INVALID', `the TLS certificate and key can not be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+  return https.createServer({ ...options, ...tls, handshakeTimeout: HANDSHAKE_TIMEOUT_MS }, listener);
 }

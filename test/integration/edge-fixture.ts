@@ -2,11 +2,12 @@
 import * as net from 'node:net';
 import { OBJECT_BYTES_MAX } from '../../src/domain/limits.ts';
 import { createAdminApp } from '../../src/gateway/admin-app.ts';
+import type { BearerToken } from '../../src/gateway/bearer-tokens.ts';
 import { createGatewayApp } from '../../src/gateway/gateway-app.ts';
 import { rawProblem } from '../../src/gateway/problem.ts';
 import { RequestIds } from '../../src/gateway/request-ids.ts';
 import { PromMeter } from '../../src/metrics/prom-meter.ts';
-import { HttpServer } from '../../src/runtime/http-server.ts';
+import { HttpServer, type TlsIdentity } from '../../src/runtime/http-server.ts';
 import { JsonLog } from '../../src/runtime/json-log.ts';
 import { NodeClock } from '../../src/runtime/node-clock.ts';
 import { NodeRandom } from '../../src/runtime/node-random.ts';
@@ -18,6 +19,8 @@ interface EdgeOptions {
   readonly adminToken?: string | null;
   readonly objectBytesMax?: number;
   readonly progress?: ProgressOptions;
+  readonly tokens?: readonly BearerToken[] | null;
+  readonly tls?: TlsIdentity | null;
 }
 
 /** Longer than any test. */
@@ -41,7 +44,7 @@ export class EdgeFixture {
     return this.#servers[1]?.port ?? 0;
   }
 
-  static async start({ requestsMax = 16, adminToken = null, objectBytesMax = OBJECT_BYTES_MAX, progress = PATIENT }: EdgeOptions = {}): Promise<EdgeFixture> {
+  static async start({ requestsMax = 16, adminToken = null, objectBytesMax = OBJECT_BYTES_MAX, progress = PATIENT, tokens = null, tls = null }: EdgeOptions = {}): Promise<EdgeFixture> {
     const servers: HttpServer[] = [];
     const fixture = new EdgeFixture(servers);
     const meter = new PromMeter({ version: '0', nodeVersion: '0' });
@@ -49,8 +52,8 @@ export class EdgeFixture {
     const log = new JsonLog({ write: (line) => fixture.logLines.push(line) }, { level: 'debug', format: 'json', fields: {} });
     const node = (): FakeNode | null => (fixture.isStarted ? fixture.node : null);
     const serve = { host: '127.0.0.1', port: 0, connectionsMax: 100, progress, parseErrorAnswer: (code: string) => rawProblem(code, requestIds.next()) };
-    servers.push(await HttpServer.start(createGatewayApp({ node, clock: new NodeClock(), log, meter, requestIds }, { requestsMax, objectBytesMax, version: '0' }), serve));
-    servers.push(await HttpServer.start(createAdminApp({ node, log, metrics: meter, requestIds }, { adminToken, version: '0' }), serve));
+    servers.push(await HttpServer.start(createGatewayApp({ node, clock: new NodeClock(), log, meter, requestIds }, { requestsMax, objectBytesMax, tokens, version: '0' }), { ...serve, tls }));
+    servers.push(await HttpServer.start(createAdminApp({ node, log, metrics: meter, requestIds }, { adminToken, version: '0' }), { ...serve, tls: null }));
     return fixture;
   }
 

@@ -125,7 +125,7 @@ describe('the HTTP client', () => {
 describe('the HTTP server', () => {
   test('that closes answers what is under way, then ends each connection', async () => {
     const asked: http.ServerResponse[] = [];
-    const server = await HttpServer.start((_req, res) => void asked.push(res), { host: '127.0.0.1', port: 0, connectionsMax: 10, progress: { intervalMs: 60_000, sentBytesMin: 1, takingLooksMax: 10 }, parseErrorAnswer: () => Buffer.alloc(0) });
+    const server = await HttpServer.start((_req, res) => void asked.push(res), { host: '127.0.0.1', port: 0, connectionsMax: 10, progress: { intervalMs: 60_000, sentBytesMin: 1, takingLooksMax: 10 }, tls: null, parseErrorAnswer: () => Buffer.alloc(0) });
     const socket = net.connect(server.port, '127.0.0.1');
     let received = '';
     socket.on('data', (chunk: Buffer) => (received += chunk.toString()));
