@@ -187,13 +187,13 @@ export class ArcPull {
       const decision = decideTake(state, ballot, rules);
       if (decision === 'already-higher') return 'done';
       if (decision === 'promise-in-the-way') return (await this.#deps.identityRound(name)) ? 'done' : 'failed';
-      if (large === null || store.holdsBody(key, large.bodyId)) break;
+      if (large === null || !rules.takeObeysPromise || store.holdsBody(key, large.bodyId)) break;
       if ((await this.#deps.pulls.pull({ key, name, body: large, holders: this.#holders(source) })) !== 'held') return 'failed';
       // Everything may have changed in the meantime.
       if (!this.#isCurrent()) return 'superseded';
     }
     const staged: Promise<void>[] = [];
-    if (record.kind === 'object' && !store.holdsBody(key, record.body.bodyId)) {
+    if (large === null && record.kind === 'object' && !store.holdsBody(key, record.body.bodyId)) {
       const bytes = (frameBody ?? Buffer.alloc(0)).subarray(transferred.bodyOffset, transferred.bodyOffset + transferred.bodyLength);
       if (bytes.length !== record.body.size || hash('sha256', bytes, 'hex') !== record.body.sha256) return 'failed';
       this.#deps.onBytes(bytes.length);

@@ -12,9 +12,15 @@ import type { NetworkFaults } from './sim-network.ts';
 import { CALM_NETWORK } from './sim-network.ts';
 import { between, chance, pick, shuffled } from './sim-random.ts';
 
+/** What happens to the files of large bodies. */
+export type BodyFileOperation = 'open' | 'write' | 'sync' | 'rename' | 'sync-directory' | 'remove';
+const BODY_FILE_OPERATIONS: readonly BodyFileOperation[] = ['open', 'write', 'sync', 'rename', 'sync-directory', 'remove', 'remove', 'remove'];
+
 export type Fault =
   /** Power fails at one node; it comes back after a while. */
   | { readonly kind: 'crash'; readonly victim: number; readonly downMs: number }
+  /** The same, right after its disk did something to the file of a large body: the moments between file and record. */
+  | { readonly kind: 'body-crash'; readonly victim: number; readonly operation: BodyFileOperation; readonly downMs: number }
   /** Power fails everywhere. */
   | { readonly kind: 'crash-all'; readonly downMs: number }
   /** One node loses its disk and comes back empty. Waits until earlier losses are repaired. */
@@ -39,7 +45,7 @@ export type Fault =
 export type FaultKind = Fault['kind'];
 
 export const FAULT_KINDS: readonly FaultKind[] = [
-  'crash', 'crash-all', 'wipe', 'join', 'leave', 'partition', 'one-way-cut', 'reset', 'delay-spike', 'clock-skew', 'slow-disk', 'disk-error', 'staging-error', 'pause',
+  'crash', 'body-crash', 'crash-all', 'wipe', 'join', 'leave', 'partition', 'one-way-cut', 'reset', 'delay-spike', 'clock-skew', 'slow-disk', 'disk-error', 'staging-error', 'pause',
 ];
 
 export interface PlannedFault {
@@ -102,6 +108,8 @@ function draw(kind: FaultKind, random: Random): Fault {
     case 'wipe':
     case 'disk-error':
       return { kind, victim, downMs: spell(random) };
+    case 'body-crash':
+      return { kind, victim, operation: pick(random, BODY_FILE_OPERATIONS), downMs: spell(random) };
     case 'crash-all':
       return { kind, downMs: spell(random) };
     case 'join':

@@ -6,7 +6,7 @@
  * `finish` ends all faults: heals the network, wakes and starts every node.
  */
 import { assertNever } from '../domain/assert.ts';
-import type { Fault, FaultPlan } from './fault-plan.ts';
+import type { BodyFileOperation, Fault, FaultPlan } from './fault-plan.ts';
 import { faultText } from './fault-plan.ts';
 import type { SimCluster } from './sim-cluster.ts';
 import type { SimNetwork } from './sim-network.ts';
@@ -70,6 +70,8 @@ export class FaultRunner {
     switch (fault.kind) {
       case 'crash':
         return await this.#crash(this.#upNode(fault.victim), fault, fault.downMs);
+      case 'body-crash':
+        return await this.#bodyCrash(this.#upNode(fault.victim), fault, fault.operation, fault.downMs);
       case 'crash-all':
         return await this.#crashAll(fault, fault.downMs);
       case 'wipe':
@@ -119,6 +121,17 @@ export class FaultRunner {
     return true;
   }
 
+  async #bodyCrash(node: SimNode | null, fault: Fault, operation: BodyFileOperation, downMs: number): Promise<boolean> {
+    if (node === null) return false;
+    this.#note(fault, node);
+    node.crashAfter(operation, operation === 'remove' || operation === 'sync-directory' ? '/bodies/' : '/staging/');
+    const happened = await this.#deps.sim.waitUntil(() => this.#isFinished || !node.isUp(), REST_WAIT_MS, 100);
+    node.disk.watchNext(null);
+    await this.#sleep(downMs);
+    node.start();
+    return happened;
+  }
+
   async #crashAll(fault: Fault, downMs: number): Promise<boolean> {
     const nodes = this.#deps.cluster.nodes();
     this.#note(fault);
@@ -146,8 +159,8 @@ export class FaultRunner {
 
   async #leave(fault: Fault, victim: number): Promise<boolean> {
     const node = this.#upNode(victim);
-    const members = node?.program()?.layout()?.members.length ?? 0;
-    if (node === null || members <= this.#membersMin) return false;
+    const stayers = this.#deps.cluster.views().filter(({ state }) => state === 'serving').length;
+    if (node === null || stayers <= this.#membersMin) return false;
     this.#note(fault, node);
     const outcome = await Promise.race([node.program()?.service.leave(), this.#deps.sim.clock.sleep(5000)]);
     return outcome?.kind === 'leaving';

@@ -50,7 +50,7 @@ export class SimCluster {
     const latencies = { syncLatency: { ...this.#options.disk.syncLatency }, otherLatency: { ...this.#options.disk.otherLatency } };
     const disk = new SimDisk({ clock: sim.clock, random: sim.random.fork(`disk of ${name}`) }, { ...this.#options.disk, ...latencies });
     const plug = { endpoint: network.endpoint(name), unplug: () => network.crash(name) };
-    const node = new SimNode({ sim, disk, latencies, plug, startProgram }, place);
+    const node = new SimNode({ sim, disk, latencies, plug, startProgram, names: () => this.nodes().map((other) => other.name) }, place);
     this.#nodes.push(node);
     node.start();
     return node;

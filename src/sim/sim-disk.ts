@@ -51,6 +51,7 @@ interface Life {
 export class SimDisk {
   readonly #deps: SimDiskDeps;
   readonly #options: SimDiskOptions;
+  #watched: { readonly operation: SimDiskOperation; readonly where: string; readonly run: () => void } | null = null;
   readonly #directories = new Set<string>();
   #durable = new Map<string, SimFile>();
   #entries = new Map<string, SimFile>();
@@ -100,6 +101,11 @@ export class SimDisk {
     this.#faults.push({ operation, code, skip, where });
   }
 
+  /** Calls once, right after the next such operation on a path with `where` in it; null: no longer. Replaces the one before. */
+  watchNext(watched: { readonly operation: SimDiskOperation; readonly where: string; readonly run: () => void } | null): void {
+    this.#watched = watched;
+  }
+
   setCapacity(capacityBytes: number): void {
     this.#capacityBytes = capacityBytes;
   }
@@ -128,6 +134,7 @@ export class SimDisk {
         } catch (error) {
           reject(error as Error);
         }
+        this.#tellWatcher(operation, path);
       };
       const delayMs = this.#delayMs(operation);
       if (delayMs === 0) {
@@ -224,6 +231,13 @@ export class SimDisk {
       if (file === null) entries.delete(path);
       else entries.set(path, file);
     }
+  }
+
+  #tellWatcher(operation: SimDiskOperation, path: string): void {
+    const watched = this.#watched;
+    if (watched === null || watched.operation !== operation || !path.includes(watched.where)) return;
+    this.#watched = null;
+    watched.run();
   }
 
   #takeFault(operation: SimDiskOperation, path: string): string | null {

@@ -25,6 +25,7 @@ import type { WallSkew } from './process-clock.ts';
 import { ProcessClock } from './process-clock.ts';
 import { ProcessDisk } from './process-disk.ts';
 import { ProcessNetwork } from './process-network.ts';
+import type { BodyFileOperation } from './fault-plan.ts';
 import type { LatencyRange, SimDisk } from './sim-disk.ts';
 import { SimLog } from './sim-log.ts';
 import { SIM_METER } from './sim-meter.ts';
@@ -82,6 +83,8 @@ export interface SimNodeDeps {
   readonly latencies: DiskLatencies;
   readonly plug: NetworkPlug;
   readonly startProgram: StartProgram;
+  /** Names of all nodes there are, as a name service gives them. */
+  readonly names: () => readonly string[];
 }
 
 interface Life {
@@ -163,7 +166,7 @@ export class SimNode {
       },
     };
     sim.note(this.name, 'process starts');
-    this.#deps.startProgram(doors, this.#place).then(
+    this.#deps.startProgram(doors, this.#presentPlace()).then(
       (program) => {
         if (this.#life !== life) return;
         life.program = program;
@@ -177,12 +180,26 @@ export class SimNode {
     );
   }
 
+  /** A node with seeds finds those that came since too; a founder has none. */
+  #presentPlace(): NodePlace {
+    const { seeds } = this.#place;
+    if (seeds.length === 0) return this.#place;
+    const others = this.#deps.names().filter((name) => name !== this.name && !seeds.includes(name));
+    return { ...this.#place, seeds: [...seeds, ...others] };
+  }
+
   /** The power fails. */
   crash(): void {
     if (this.#life === null) return;
     this.#deps.sim.note(this.name, 'power fails');
     this.#die();
     this.disk.crash();
+  }
+
+  /** The power fails at the moment after the disk has done such an operation. */
+  crashAfter(operation: BodyFileOperation, where: string): void {
+    const { sim } = this.#deps;
+    this.disk.watchNext({ operation, where, run: () => { sim.clock.after(0, () => { this.crash(); }); } });
   }
 
   /** The power fails and the disk is lost. Its next process joins through `seeds`: a founder's own settings would found again. */

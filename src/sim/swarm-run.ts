@@ -14,8 +14,8 @@ import { WholeNodeRun } from './whole-node-run.ts';
 
 /** A body of a few kilobytes is large here, and a replica is cut when it is two chunks behind. */
 const SIM_BODIES: BodyLimits = { inlineBytesMax: 8192, chunkBytes: 16_384, lagBytesMax: 49_152, progressMs: 5_000, lingerMs: 1_000, stagingTtlMs: STAGING_TTL_MS };
-/** Virtual milliseconds: as long as two rounds of messages in a slow network. */
-const SHORT_STAGING_TTL_MS = 60;
+/** Virtual milliseconds: less than PREPARE and ACCEPT take when the network is at its worst. */
+const SHORT_STAGING_TTL_MS = 400;
 
 export interface SwarmRunOptions {
   readonly seed: number;
@@ -43,7 +43,7 @@ export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeR
     simulation: { seed, linesMax, durationMsMax: 600_000, eventsMax: 3_000_000 },
     disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
     faults: { initialNodesMin: 1, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 10 },
-    workload: { clients: 5, operationsPerClient: 36, thinkMsMax: 1100, triesMax: 6, bodies },
+    workload: { clients: 5, operationsPerClient: 36, durationMsMax: 60_000, thinkMsMax: 1100, triesMax: 6, bodies },
     namesMin: 4,
     namesMax: 8,
     bootMsMax: 30_000,

@@ -53,6 +53,8 @@ export interface WorkloadOptions {
   readonly names: readonly string[];
   readonly clients: number;
   readonly operationsPerClient: number;
+  /** Virtual milliseconds after which clients begin nothing more: uploads in a bad network take long. */
+  readonly durationMsMax: number;
   /** Virtual milliseconds between a client's operations, at most. */
   readonly thinkMsMax: number;
   /** Tries of a read; of a write at most, some clients give up earlier. */
@@ -94,8 +96,10 @@ export class Workload {
 
   async #client(who: string): Promise<void> {
     const random = this.#deps.random.fork(who);
-    for (let i = 0; i < this.#options.operationsPerClient; i++) {
-      await this.#deps.clock.sleep(random.float() * this.#options.thinkMsMax);
+    const { clock } = this.#deps;
+    const endAt = clock.nowMs() + this.#options.durationMsMax;
+    for (let i = 0; i < this.#options.operationsPerClient && clock.nowMs() < endAt; i++) {
+      await clock.sleep(random.float() * this.#options.thinkMsMax);
       const name = pick(random, this.#options.names);
       const draw = random.float();
       if (draw < 0.38) await this.get(who, name, random, 'some');
