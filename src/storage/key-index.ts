@@ -16,6 +16,7 @@ import { ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
 import type { BodyId } from '../domain/ids.ts';
 import type { ObjectKey } from '../domain/ring-position.ts';
 import { BucketTable, bucketOfAligned, type Span } from './bucket-table.ts';
+import { BODY_IN_FILE } from './log-format.ts';
 import { NodeIdTable } from './node-id-table.ts';
 
 export type RegisterKind = 'none' | 'object' | 'tombstone';
@@ -36,6 +37,15 @@ export interface AcceptedEntry {
 export interface IndexEntry extends AcceptedEntry {
   readonly promised: Ballot;
 }
+
+/** What stood in an entry before it was changed. */
+export interface Replaced {
+  readonly wasAccepted: boolean;
+  /** The body, when it was held in a file. */
+  readonly fileBodyId: BodyId | null;
+}
+
+const NOTHING_REPLACED: Replaced = { wasAccepted: false, fileBodyId: null };
 
 export const NOTHING_ACCEPTED: AcceptedEntry = {
   accepted: ZERO_BALLOT, version: ZERO_BALLOT, kind: 'none', recordAt: 0, recordBytes: 0, bodyAt: 0, bodyId: null, size: 0,
@@ -103,9 +113,10 @@ export class KeyIndex {
     this.#writeBallot(bytes, at + PROMISED, promised);
   }
 
-  /** Sets promised = accepted and what is accepted. */
-  setAccepted(key: ObjectKey, entry: AcceptedEntry): void {
+  /** Sets promised = accepted and what is accepted; returns what was accepted before. */
+  setAccepted(key: ObjectKey, entry: AcceptedEntry): Replaced {
     const { bytes, at } = this.#entryFor(key);
+    const replaced = this.#replaced(bytes, at);
     this.#count(bytes, at, -1);
     this.#writeBallot(bytes, at + PROMISED, entry.accepted);
     this.#writeBallot(bytes, at + ACCEPTED, entry.accepted);
@@ -118,6 +129,7 @@ export class KeyIndex {
     bytes.writeUIntBE(entry.size, at + SIZE, 6);
     bytes[at + KIND] = KINDS.indexOf(entry.kind) | (entry.bodyId === null ? 0 : HAS_BODY_ID);
     this.#count(bytes, at, 1);
+    return replaced;
   }
 
   /** Where the body of the accepted record is now; 0: it is no longer held. */
@@ -135,19 +147,20 @@ export class KeyIndex {
     return bucket !== null && slot >= 0 && ((bucket.bytes[slot * ENTRY_BYTES + KIND] ?? 0) & 0x0f) !== 0;
   }
 
-  remove(key: ObjectKey): void {
+  remove(key: ObjectKey): Replaced {
     const bucket = this.#bucketOf(key);
-    if (bucket === null) return;
-    const slot = this.#slotOf(bucket);
-    if (slot < 0) return;
+    const slot = bucket === null ? -1 : this.#slotOf(bucket);
+    if (bucket === null || slot < 0) return NOTHING_REPLACED;
     const at = slot * ENTRY_BYTES;
+    const replaced = this.#replaced(bucket.bytes, at);
     this.#count(bucket.bytes, at, -1);
     bucket.bytes.copyWithin(at, at + ENTRY_BYTES, bucket.count * ENTRY_BYTES);
     bucket.count--;
     this.#registers--;
-    if (bucket.count > 0) return;
+    if (bucket.count > 0) return replaced;
     this.#allocatedBytes -= bucket.bytes.length;
     this.#buckets.set(this.#wanted.readUInt16BE(0), null);
+    return replaced;
   }
 
   /** Calls `visit` for the keys of the span in order, those after `after` only, until it returns 'stop'. */
@@ -248,6 +261,12 @@ export class KeyIndex {
     bytes.writeUIntBE(Math.floor(ballot.hlc / 2 ** 32), at + 4, 3);
     bytes.writeUInt32BE(ballot.hlc >>> 0, at + 7);
     bytes.writeUInt16BE(this.#nodeIds.numberOf(ballot.nodeId), at + 11);
+  }
+
+  #replaced(bytes: Buffer, at: number): Replaced {
+    if (((bytes[at + KIND] ?? 0) & 0x0f) === 0) return NOTHING_REPLACED;
+    const isInFile = bytes.readUIntBE(at + BODY_AT, 6) === BODY_IN_FILE;
+    return { wasAccepted: true, fileBodyId: isInFile ? (bytes.toString('hex', at + BODY_ID, at + BODY_ID + BODY_ID_BYTES) as BodyId) : null };
   }
 
   #count(bytes: Buffer, at: number, sign: 1 | -1): void {

@@ -158,27 +158,18 @@ export class StoreState {
   }
 
   #accept(record: LogRecord & { kind: 'accept' }, at: Appended): void {
-    const value = record.record;
-    const before = this.index.find(record.key);
-    if (before === null || before.kind === 'none') this.names.add(record.name, record.key);
-    this.#unname(before, value.kind === 'object' ? value.body.bodyId : null);
-    const place = { ...NOTHING_ACCEPTED, accepted: record.ballot, version: value.version, kind: value.kind, recordAt: at.recordAt, recordBytes: at.recordBytes };
-    if (value.kind === 'tombstone') {
-      this.index.setAccepted(record.key, place);
-      return;
-    }
-    this.index.setAccepted(record.key, { ...place, bodyAt: record.bodyAt, bodyId: value.body.bodyId, size: value.body.size });
-    if (record.bodyAt !== 0) this.#staged.delete(value.body.bodyId);
+    const { key, ballot: accepted, bodyAt, record: value } = record;
+    const place = { ...NOTHING_ACCEPTED, accepted, version: value.version, kind: value.kind, recordAt: at.recordAt, recordBytes: at.recordBytes };
+    const body = value.kind === 'object' ? value.body : null;
+    const before = this.index.setAccepted(key, body === null ? place : { ...place, bodyAt, bodyId: body.bodyId, size: body.size });
+    if (!before.wasAccepted) this.names.add(record.name, key);
+    if (before.fileBodyId !== null && before.fileBodyId !== body?.bodyId) this.#unnamed.add(before.fileBodyId);
+    if (body !== null && bodyAt !== 0) this.#staged.delete(body.bodyId);
   }
 
   #release(key: ObjectKey): void {
-    this.#unname(this.index.find(key), null);
-    this.index.remove(key);
-  }
-
-  /** The register names `bodyId` now: the body that it named before may go. */
-  #unname(before: IndexEntry | null, bodyId: BodyId | null): void {
-    if (before !== null && before.bodyAt === BODY_IN_FILE && before.bodyId !== null && before.bodyId !== bodyId) this.#unnamed.add(before.bodyId);
+    const { fileBodyId } = this.index.remove(key);
+    if (fileBodyId !== null) this.#unnamed.add(fileBodyId);
   }
 
   /** Registers of the arcs go, their bodies stay as a cache, floors go only with their whole bucket. */

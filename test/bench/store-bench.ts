@@ -1,6 +1,7 @@
 /**
  * The local store on the real disk: 4 KiB appends a second, every one durable when it counts, next to one plain file per
- * writer with a write and an fdatasync for each; then look-ups in the key index and its memory.
+ * writer with a write and an fdatasync for each; then look-ups in the key index and its memory; large bodies next to a plain
+ * file of the same size; and names for listings.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
@@ -13,11 +14,13 @@ import type { BodyId, NodeId } from '../../src/domain/ids.ts';
 import type { MonotonicMs, WallMs } from '../../src/domain/instant.ts';
 import type { ObjectKey } from '../../src/domain/ring-position.ts';
 import type { LiveRecord } from '../../src/domain/stored-object.ts';
+import { LIST_PAGE_MAX } from '../../src/domain/limits.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { Random } from '../../src/ports/random.ts';
 import { NodeDisk } from '../../src/runtime/node-disk.ts';
 import { KeyIndex, NOTHING_ACCEPTED } from '../../src/storage/key-index.ts';
+import { NameIndex } from '../../src/storage/name-index.ts';
 import { ObjectStore } from '../../src/storage/object-store.ts';
 import type { Report } from './report.ts';
 
@@ -26,6 +29,10 @@ const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4) / 2;
 const WRITERS = [1, 16, 64];
 const INDEX_ENTRIES = 1_000_000;
 const LOOK_UPS = 1_000_000;
+const BODY_FILE_BYTES = 64 * 1024 * 1024;
+const READ_BYTES = 1024 * 1024;
+const NAMES_ADDED = 200_000;
+const NAMED_KEY = 'ab'.repeat(20) as ObjectKey;
 
 const BODY = randomBytes(SIZE);
 const BALLOT: Ballot = { epoch: 1, hlc: 1_700_000_000_000 * 1024, nodeId: 'a'.repeat(32) as NodeId };
@@ -58,9 +65,11 @@ export async function runStoreBench(report: Report): Promise<void> {
       }
     }
     await benchRecovery(path.join(directory, 'recovery'), report);
+    await benchBodies(directory, report);
   } finally {
     await fs.rm(directory, { recursive: true, force: true });
   }
+  benchNames(report);
   benchIndex(report);
 }
 
@@ -137,8 +146,71 @@ async function benchRecovery(directory: string, report: Report): Promise<void> {
   }
   await store.close();
   const start = performance.now();
-  await (await openStore(directory)).close();
+  const recovered = await openStore(directory);
   report({ what: 'recovery: registers a second (256 B bodies)', perSecond: registers / ((performance.now() - start) / 1000) });
+  const pages = rateOf(200, (n) => { recovered.scanNames('bench/', { name: `bench/${10 + (n % 80)}`, isInclusive: true }, LIST_PAGE_MAX); });
+  report({ what: `listing: pages of ${LIST_PAGE_MAX} names a second`, perSecond: pages });
+  await recovered.close();
+}
+
+/** MB/s of large bodies, durable when they count, one after the other; reads come from the page cache. */
+async function benchBodies(directory: string, report: Report): Promise<void> {
+  const chunk = randomBytes(BODY_LIMITS.chunkBytes);
+  const chunks = BODY_FILE_BYTES / chunk.length;
+  const sha256 = createHash('sha256');
+  for (let n = 0; n < chunks; n++) sha256.update(chunk);
+  const expected = { size: BODY_FILE_BYTES, sha256: sha256.digest('hex') };
+  const megabytes = BODY_FILE_BYTES / 1e6;
+  const plain = megabytes * await ratePerSecond(1, async () => {
+    const file = await fs.open(path.join(directory, 'plain'), 'w');
+    for (let n = 0; n < chunks; n++) await file.write(chunk);
+    await file.datasync();
+    await file.close();
+  });
+  report({ what: `plain file of ${megabytes.toFixed(0)} MB, written and synced: MB a second`, perSecond: plain });
+  const store = await openStore(path.join(directory, 'bodies'));
+  const key = keyOf(1);
+  let count = 0;
+  const written = megabytes * await ratePerSecond(1, async () => {
+    const bodyId = bodyIdOf(++count);
+    const writer = await store.openBody(key, bodyId);
+    if (typeof writer === 'string') throw new Error(writer);
+    for (let n = 0; n < chunks; n++) await writer.append(chunk);
+    if ((await writer.finish(expected)) !== 'held') throw new Error('not held');
+    await store.accept(key, 'bench', BALLOT, { ...recordOf(bodyId), body: { bodyId, ...expected, where: 'file', chunkCrcs: [] } });
+  });
+  report({ what: 'store: the same as a body, accepted: MB a second', perSecond: written, ratioToRaw: written / plain });
+  const bodyId = bodyIdOf(count);
+  const read = megabytes * await ratePerSecond(1, async () => {
+    for (let offset = 0; offset < BODY_FILE_BYTES; offset += READ_BYTES) {
+      if ((await store.readBody(key, bodyId, offset, READ_BYTES)) === null) throw new Error('not read');
+    }
+  });
+  report({ what: 'store: the body read and checked, 1 MiB at a time: MB a second', perSecond: read });
+  await store.close();
+}
+
+function benchNames(report: Report): void {
+  const nameOf = (n: number): string => `photos/26/${((n * 7919) % INDEX_ENTRIES).toString().padStart(7, '0')}/original`;
+  globalThis.gc?.();
+  const before = process.memoryUsage();
+  const names = new NameIndex(() => true);
+  for (let n = 0; n < INDEX_ENTRIES; n++) names.add(nameOf(n), NAMED_KEY);
+  const start = performance.now();
+  names.seal();
+  report({ what: `names: ${INDEX_ENTRIES} put in order, a second`, perSecond: INDEX_ENTRIES / ((performance.now() - start) / 1000) });
+  globalThis.gc?.();
+  const after = process.memoryUsage();
+  if (globalThis.gc !== undefined) {
+    const total = after.external + after.heapUsed - before.external - before.heapUsed;
+    report({ what: 'names of 30 bytes: bytes in all as the runtime counts them, a name', perSecond: total / INDEX_ENTRIES });
+  }
+  report({ what: `names: added one by one to ${INDEX_ENTRIES}, a second`, perSecond: rateOf(NAMES_ADDED, (n) => { names.add(`${nameOf(n * 13)}+`, NAMED_KEY); }) });
+  report({ what: 'names of 30 bytes: bytes of blocks, a name', perSecond: names.allocatedBytes / (INDEX_ENTRIES + NAMES_ADDED) });
+  report({ what: `names: pages of ${LIST_PAGE_MAX} a second`, perSecond: rateOf(1000, (n) => {
+    let left = LIST_PAGE_MAX;
+    names.walk('photos/', { name: nameOf(n * 997), isInclusive: true }, () => (--left === 0 ? 'stop' : 'go-on'));
+  }) });
 }
 
 function benchIndex(report: Report): void {

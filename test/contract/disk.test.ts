@@ -50,6 +50,23 @@ describe.each(disks)('%s', (_name, open) => {
     await file.close();
   });
 
+  test('reads on through an open file after it got another name, was replaced, or was removed', async () => {
+    const written = await disk.open(`${directory}/a`, 'create');
+    await written.write(0, [Buffer.from('first')]);
+    const reader = await disk.open(`${directory}/a`, 'read');
+    await disk.rename(`${directory}/a`, `${directory}/b`);
+    expect((await reader.read(0, 5)).toString()).toBe('first');
+    const other = await disk.open(`${directory}/c`, 'create');
+    await other.write(0, [Buffer.from('second')]);
+    await disk.rename(`${directory}/c`, `${directory}/b`);
+    expect((await reader.read(0, 5)).toString()).toBe('first');
+    const second = await disk.open(`${directory}/b`, 'read');
+    await disk.remove(`${directory}/b`);
+    expect((await second.read(0, 6)).toString()).toBe('second');
+    expect((await reader.read(0, 5)).toString()).toBe('first');
+    for (const file of [written, reader, other, second]) await file.close();
+  });
+
   test('writes hundreds of chunks in one call in their order', async () => {
     const file = await disk.open(`${directory}/a`, 'create');
     const chunks = Array.from({ length: 3000 }, (_, i) => Buffer.from([i & 255, i >> 8, 7]));
