@@ -64,14 +64,14 @@ export async function locateBody(
   return null;
 }
 
-/** This node and the holders first, then the other replicas of the present layout; unreachable ones last. */
+/** This node first if it is a replica, then the holders, then the other replicas of the present layout; unreachable ones last. */
 function targetsOf(context: OperationContext, name: string, holders: readonly NodeId[]): readonly PeerTarget[] {
   const view = context.views.current();
   if (view === null) return [];
   const { layout } = view;
   const { all } = replicaSets(layout, hasher(name, layout.keyBits));
   const candidates = [...holders, ...all.filter((id) => !holders.includes(id))];
-  const rankOf = (id: NodeId): number => (view.unreachable.has(id) ? 3 : holders.includes(id) ? Number(id !== view.self) : 2);
+  const rankOf = (id: NodeId): number => (view.unreachable.has(id) ? 3 : id === view.self ? 0 : holders.includes(id) ? 1 : 2);
   return candidates.toSorted((a, b) => rankOf(a) - rankOf(b)).flatMap((nodeId) => targetOf(view, nodeId));
 }
 

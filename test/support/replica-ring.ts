@@ -54,6 +54,7 @@ export class ManualClock implements Clock {
   async until<T>(promise: Promise<T>): Promise<T> {
     let isDone = false;
     const watched = promise.finally(() => { isDone = true; });
+    watched.catch(() => undefined);
     for (;;) {
       await drained();
       if (isDone) return watched;

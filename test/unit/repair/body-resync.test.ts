@@ -1,0 +1,82 @@
+import { describe, expect, test } from '@jest/globals';
+import { ALL_RULES } from '../../../src/domain/rules.ts';
+import { BodyResync } from '../../../src/repair/body-resync.ts';
+import { CopySource } from '../../../src/repair/copy-source.ts';
+import type { PeerCaller } from '../../../src/peer/peer-caller.ts';
+import { drained, type ReplicaRing } from '../../support/replica-ring.ts';
+import { bodyIdAt, bytesOf, KEY, largeRing, putBytes, until } from '../../support/large-bodies.ts';
+
+const BYTES = bytesOf(330);
+
+/** A resync at node c; copies are asked of the other nodes directly, everything else goes through the ring. */
+function resyncAt(ring: ReplicaRing): BodyResync {
+  const node = ring.node(2);
+  const sources = new Map(ring.nodes.map(({ id, store, views }) => [id, new CopySource({ store, views }, { pageEntriesMax: 10 })]));
+  const call = async (target: { readonly nodeId: never }, request: { readonly kind: string }): Promise<unknown> => {
+    const source = sources.get(target.nodeId);
+    if (source === undefined || isCut) return { kind: 'not-sent', detail: 'cut' };
+    const reply = request.kind === 'page' ? await source.page(request as never) : await source.records(request as never);
+    return { kind: 'reply', from: target.nodeId, reply };
+  };
+  let isCut = false;
+  ring.interfere = () => (isCut ? 'lose-request' : undefined);
+  cut = (value) => { isCut = value; };
+  return new BodyResync({
+    caller: { call: call as unknown as PeerCaller['call'] }, store: node.store, views: node.views, rules: ALL_RULES, pulls: node.pulls, clock: ring.clock,
+    identityRound: (name) => node.coordinator.identityRound(name), onBytes: () => undefined,
+  }, { pageEntriesMax: 10, recordKeysMax: 4, callTimeoutMs: 500, pendingMax: 2, delayMinMs: 1_000, delayMaxMs: 8_000 });
+}
+let cut: (isCut: boolean) => void = () => undefined;
+
+async function ringWithout(): Promise<ReplicaRing> {
+  const ring = largeRing();
+  ring.interfere = (_from, to, request) => (to === ring.node(2).id && request.kind !== 'read' ? 'lose-request' : undefined);
+  expect((await putBytes(ring, ring.node(0), BYTES)).kind).toBe('stored');
+  await drained();
+  expect(ring.node(2).store.head(KEY)).toBe(null);
+  return ring;
+}
+
+describe('a register that a replica lacks', () => {
+  test('is taken later, record and body', async () => {
+    const ring = await ringWithout();
+    const resync = resyncAt(ring);
+    resync.add('n');
+    await until(ring, () => resync.pendingCount === 0);
+    expect(ring.node(2).store.head(KEY)?.accepted).toEqual(ring.node(0).store.head(KEY)?.accepted);
+    expect((await ring.node(2).store.readBody(KEY, bodyIdAt(ring.node(0)), 0, 400))?.bytes.equals(BYTES)).toBe(true);
+  });
+
+  test('is tried again, ever more slowly, until its holders are back', async () => {
+    const ring = await ringWithout();
+    const resync = resyncAt(ring);
+    cut(true);
+    resync.add('n');
+    await until(ring, () => ring.clock.nowMs > 20_000);
+    expect(resync.pendingCount).toBe(1);
+    cut(false);
+    await until(ring, () => resync.pendingCount === 0);
+    expect(ring.node(2).store.head(KEY)?.kind).toBe('object');
+  });
+
+  test('is left to an identity round where a promise is in the way', async () => {
+    const ring = await ringWithout();
+    const resync = resyncAt(ring);
+    const accepted = ring.node(0).store.head(KEY)?.accepted;
+    if (accepted === undefined) throw new Error('nothing accepted');
+    await ring.node(2).store.promise(KEY, 'n', { ...accepted, hlc: accepted.hlc + 1 }, null);
+    resync.add('n');
+    await until(ring, () => resync.pendingCount === 0);
+    await until(ring, () => ring.node(2).store.head(KEY)?.kind === 'object');
+    expect(ring.node(2).store.holdsBody(KEY, bodyIdAt(ring.node(0)))).toBe(true);
+  });
+
+  test('waits in a bounded queue, which ends with the node', async () => {
+    const ring = await ringWithout();
+    const resync = resyncAt(ring);
+    for (const name of ['x', 'y', 'z', 'x']) resync.add(name);
+    expect(resync.pendingCount).toBe(2);
+    resync.stop();
+    expect(resync.pendingCount).toBe(0);
+  });
+});
