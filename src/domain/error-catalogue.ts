@@ -17,7 +17,7 @@ export const ERRORS = {
   DHT_ERR_NAME_INVALID: { status: 400, retryable: false, title: 'The object name is not valid', remedy: 'Percent-encode the name once; it must be UTF-8 without NUL.' },
   DHT_ERR_NAME_DOT_SEGMENT: { status: 400, retryable: false, title: 'The object name has a "." or ".." segment', remedy: 'Many clients rewrite such paths silently; choose a name without them.' },
   DHT_ERR_REQUEST_INVALID: { status: 400, retryable: false, title: 'The request is not valid', remedy: 'See the detail for the header or parameter that is wrong.' },
-  DHT_ERR_UNAUTHORIZED: { status: 401, retryable: false, title: 'A bearer token is needed', remedy: 'Send Authorization: Bearer with the token; the command line derives the admin token from the cluster secret.' },
+  DHT_ERR_UNAUTHORIZED: { status: 401, retryable: false, title: 'A bearer token is needed', remedy: 'Send Authorization: Bearer with the token; the command line takes that of the gateway from DHT_TOKEN and derives that of the admin port from the cluster secret.' },
   DHT_ERR_NOT_FOUND: { status: 404, retryable: false, title: 'There is no such object', remedy: 'Check the name; names are exact bytes.' },
   DHT_ERR_ROUTE_NOT_FOUND: { status: 404, retryable: false, title: 'There is no such route', remedy: 'See /v1/openapi.json for the routes of this port.' },
   DHT_ERR_METHOD_NOT_ALLOWED: { status: 405, retryable: false, title: 'The route does not allow this method', remedy: 'See the Allow header.' },

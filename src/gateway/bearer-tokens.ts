@@ -4,7 +4,7 @@
  *
  * A name may have several tokens, so that a new one can be given out before the old one goes. Tokens are compared in a
  * time that tells nothing about them: all digests are looked at, each as a whole.
- * Source: [RFC6750] "Authorization Request Header Field".
+ * Source: [RFC 6750] "Authorization Request Header Field".
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { DhtError } from '../domain/error-catalogue.ts';

@@ -4,6 +4,7 @@ import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { CERTIFICATE, CERTIFICATE_KEY, OTHER_KEY } from '../support/gateway-certificate.ts';
 
 /** The program itself, as processes of their own: settings, life cycle, and a whole ring. */
 const MAIN = path.resolve(import.meta.dirname, '../../src/main.ts');
@@ -111,6 +112,51 @@ describe('dht node', () => {
     expect(await program.exit).toBe(exitCode);
     expect(program.errors).toMatch(text === null ? /ENOENT/ : /DHT_ERR_SETTING_INVALID/);
     expect(program.errors).not.toContain('too-short');
+  });
+});
+
+describe('a gateway with tokens and a certificate', () => {
+  const GUARD = ['--gateway-tokens-file', 'tokens', '--tls-cert-file', 'cert.pem', '--tls-key-file', 'key.pem'];
+
+  beforeEach(() => {
+    fs.writeFileSync(path.join(directory, 'tokens'), 'anna:anna-token-0123456789\n');
+    fs.writeFileSync(path.join(directory, 'cert.pem'), CERTIFICATE);
+    fs.writeFileSync(path.join(directory, 'key.pem'), CERTIFICATE_KEY);
+  });
+
+  test('takes the commands of who has a token and trusts the certificate', async () => {
+    const node = new Program(['node', ...ANY_PORTS, ...GUARD, '--log-level', 'debug']);
+    const { httpPort } = await node.logged('The node listens');
+    await node.logged('Ready');
+    const environment = { DHT_URL: `https://localhost:${String(httpPort)}`, DHT_TOKEN: 'anna-token-0123456789', NODE_EXTRA_CA_CERTS: 'cert.pem' };
+    fs.writeFileSync(path.join(directory, 'hello.txt'), 'hello\n');
+    const put = new Program(['put', 'hello.txt'], environment);
+    expect(await put.exit).toBe(0);
+    const get = new Program(['get', 'hello.txt', '-o', '-'], environment);
+    expect([await get.exit, get.output]).toEqual([0, 'hello\n']);
+    const stranger = new Program(['get', 'hello.txt', '-o', '-'], { ...environment, DHT_TOKEN: '' });
+    expect([await stranger.exit, stranger.output]).toEqual([1, '']);
+    expect(stranger.errors).toContain('DHT_ERR_UNAUTHORIZED');
+    const doubter = new Program(['get', 'hello.txt', '-o', '-'], { ...environment, NODE_EXTRA_CA_CERTS: '' });
+    expect([await doubter.exit, doubter.output]).toEqual([5, '']);
+    expect(doubter.errors).toContain('self-signed certificate');
+    expect(node.errors).toContain('"token":"anna"');
+    expect(node.errors).not.toContain('anna-token');
+  }, 30_000);
+
+  test.each([
+    ['tokens', 'has too short a token', 'anna:short', 2, 'DHT_ERR_SETTING_INVALID'],
+    ['tokens', 'is missing', null, 1, 'ENOENT'],
+    ['key.pem', 'belongs to another certificate', OTHER_KEY, 2, 'DHT_ERR_SETTING_INVALID'],
+    ['cert.pem', 'is no certificate', 'nonsense', 2, 'DHT_ERR_SETTING_INVALID'],
+    ['cert.pem', 'is missing', null, 1, 'ENOENT'],
+  ])('does not start when the file %s %s', async (file, _what, text, exitCode, message) => {
+    if (text === null) fs.rmSync(path.join(directory, file));
+    else fs.writeFileSync(path.join(directory, file), text);
+    const node = new Program(['node', ...ANY_PORTS, ...GUARD]);
+    expect(await node.exit).toBe(exitCode);
+    expect(node.errors).toContain(message);
+    expect(node.errors).not.toMatch(/anna:short|PRIVATE KEY/);
   });
 });
 

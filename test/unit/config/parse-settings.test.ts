@@ -67,6 +67,9 @@ describe('settings of a node', () => {
     [['--host', 'n1.example'], 'off loopback --cluster-secret-file is needed'],
     [['--listen', '0.0.0.0'], 'off loopback --cluster-secret-file is needed'],
     [['--admin-listen', '::'], '--admin-listen is "::"'],
+    [['--tls-cert-file', '/c'], '--tls-cert-file is "/c" and --tls-key-file is not set'],
+    [['--tls-key-file', '/k'], '--tls-key-file is "/k" and --tls-cert-file is not set'],
+    [['--gateway-tokens-file', ''], '--gateway-tokens-file is ""'],
   ])('%j are refused in one line that names the setting', (args, message) => {
     expect(wrong(args)).toContain(message);
     expect(wrong(args)).not.toContain('\n');
@@ -86,6 +89,11 @@ describe('settings of a node', () => {
     expect(settings(['--host', 'n1', '--cluster-secret-file', '/s']).clusterSecretFile).toBe('/s');
     expect(settings(['--host', 'n1', '--insecure-transport']).insecureTransport).toBe(true);
     expect(wrong(['--cluster-secret-file', '/s'], { DHT_CLUSTER_SECRET: 'x'.repeat(32) })).toContain('are both set');
+  });
+
+  test('guard the gateway by tokens, and by certificate and key together', () => {
+    expect(settings([])).toMatchObject({ gatewayTokensFile: null, tlsCertFile: null, tlsKeyFile: null });
+    expect(settings(['--tls-cert-file', '/c'], { DHT_TLS_KEY_FILE: '/k', DHT_GATEWAY_TOKENS_FILE: '/t' })).toMatchObject({ gatewayTokensFile: '/t', tlsCertFile: '/c', tlsKeyFile: '/k' });
   });
 
   test('bind loopback for a loopback host, everything otherwise, the admin port only when told', () => {
