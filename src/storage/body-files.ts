@@ -1,9 +1,9 @@
 /**
- * The large bodies of a node: one file each, written by a BodyFileWriter, read in whole chunks through a few open handles.
+ * The large bodies of a node: one file each, written by a BodyFileWriter, read through BodyHandles.
  *
  * Which bodies are held is the log's business (StoreState). A file that the state no longer names is unlinked once that is
- * durable (rule R7); a reader in the middle goes on through the open handle, which is kept for a while after its last read. Until
- * the unlinking is done nobody may write the same body again (`busy`), so that a new file is never taken for the old one.
+ * durable (rule R7). Until that is done nobody may write the same body again (`busy`), so that a new file is never taken for
+ * the old one.
  *
  * Files that nothing ever named (a crash before the log's record, a transfer broken off) stay for the staging time from this
  * start on, as something to go on with, or until the disk is too full: none of them counts as held.
@@ -14,10 +14,11 @@ import type { BodyLimits } from '../domain/body-limits.ts';
 import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
 import type { BodyId } from '../domain/ids.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
-import type { Disk, DiskFile } from '../ports/disk.ts';
+import type { Disk } from '../ports/disk.ts';
 import type { Log } from '../ports/log.ts';
-import { bodyError, isFull, openIfThere, removeIfThere } from './body-disk.ts';
-import { bodyPath, checkChunks, readBodyHead, stagedPath, sumsPath, type BodyFileHead } from './body-format.ts';
+import { bodyError, isFull, removeIfThere } from './body-disk.ts';
+import { bodyPath, stagedPath, sumsPath } from './body-format.ts';
+import { BodyHandles, type BodyRead } from './body-handles.ts';
 import { BodyFileWriter } from './body-writer.ts';
 import type { BodyWriter } from './register-store.ts';
 
@@ -37,43 +38,27 @@ export interface BodyFilesOptions {
   readonly bodies: BodyLimits;
 }
 
-export type BodyRead =
-  | { readonly kind: 'read'; readonly bytes: Buffer; readonly size: number }
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'rotten' };
-
-/** Handles kept open for readers: more than a node has large downloads at once, few for a process. */
-const HANDLES_MAX = 64;
 /** Bodies written at once, two handles each; beyond that writers come again later. */
 const WRITERS_MAX = 512;
 /** Bytes of the disk that bodies leave free, so that deletes and promises can still be logged: one segment of the log. */
 const RESERVE_BYTES = 64 * 1024 * 1024;
-
-interface Handle {
-  readonly opening: Promise<{ readonly file: DiskFile; readonly head: BodyFileHead } | 'missing' | 'rotten'>;
-  readers: number;
-  lastReadAt: MonotonicMs;
-  /** The file has no name any more: closing the handle gives its space back. */
-  isUnlinked: boolean;
-}
 
 export class BodyFiles {
   readonly #deps: BodyFilesDeps;
   readonly #options: BodyFilesOptions;
   readonly #writers = new Map<BodyId, BodyFileWriter | null>();
   readonly #unlinking = new Set<BodyId>();
-  /** Least recently used first. */
-  readonly #handles = new Map<BodyId, Handle>();
+  readonly #handles: BodyHandles;
   /** Staged files without a writer and body files without a name, since when. */
   readonly #orphans = new Map<BodyId, MonotonicMs>();
   readonly #background = new Set<Promise<unknown>>();
-  #lingerTimer: Timer | null = null;
   #sweepTimer: Timer;
   #isClosed = false;
 
   constructor(deps: BodyFilesDeps, options: BodyFilesOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#handles = new BodyHandles(deps, { directory: options.directory, lingerMs: options.bodies.lingerMs });
     this.#sweepTimer = this.#sweepLater();
   }
 
@@ -98,7 +83,7 @@ export class BodyFiles {
         hasRoom: (bytes) => this.#hasRoom(bytes),
         onPlaced: async (size, sha256) => {
           this.#orphans.delete(bodyId);
-          this.#forgetHandle(bodyId);
+          this.#handles.forget(bodyId);
           await onPlaced(size, sha256);
         },
         onReleased: (left) => {
@@ -119,42 +104,14 @@ export class BodyFiles {
     }
   }
 
-  /** Whether the body's file is still read though it has no name any more. */
+  /** Whether the body is still read though nothing names it any more. */
   isLingering(bodyId: BodyId): boolean {
-    return this.#handles.get(bodyId)?.isUnlinked === true;
+    return this.#handles.isLingering(bodyId);
   }
 
-  /** Bytes [offset, offset + length), from whole chunks that were checked. Rejects with errors of the disk. */
-  async read(bodyId: BodyId, offset: number, length: number): Promise<BodyRead> {
-    const handle = this.#handleFor(bodyId);
-    try {
-      const opened = await handle.opening;
-      if (opened === 'missing' || opened === 'rotten') {
-        this.#forgetHandle(bodyId, handle);
-        return { kind: opened };
-      }
-      const { file, head } = opened;
-      const { size, chunkBytes } = head;
-      const end = Math.min(offset + length, size);
-      if (end <= offset) return { kind: 'read', bytes: Buffer.alloc(0), size };
-      const first = Math.floor(offset / chunkBytes);
-      const from = first * chunkBytes;
-      const wanted = Math.min(Math.ceil(end / chunkBytes) * chunkBytes, size) - from;
-      const bytes = await file.read(from, wanted);
-      if (bytes.length !== wanted || !checkChunks(bytes, first, head)) {
-        this.#forgetHandle(bodyId, handle);
-        return { kind: 'rotten' };
-      }
-      return { kind: 'read', bytes: bytes.subarray(offset - from, end - from), size };
-    } catch (error) {
-      this.#forgetHandle(bodyId, handle);
-      throw error;
-    } finally {
-      handle.readers--;
-      handle.lastReadAt = this.#deps.clock.monotonicNow();
-      this.#closeIdle(bodyId, handle);
-      this.#closeSurplus();
-    }
+  /** Bytes [offset, offset + length). Rejects with errors of the disk. */
+  read(bodyId: BodyId, offset: number, length: number): Promise<BodyRead> {
+    return this.#handles.read(bodyId, offset, length);
   }
 
   /** The state no longer names these bodies; `durable`: and won't after a restart. */
@@ -163,6 +120,7 @@ export class BodyFiles {
       if (this.#writers.has(bodyId)) this.addOrphan(bodyId);
       if (this.#writers.has(bodyId) || this.#unlinking.has(bodyId)) continue;
       this.#unlinking.add(bodyId);
+      this.#handles.linger(bodyId);
       this.#inBackground(durable.then(() => this.#unlink(bodyId)).catch(() => undefined).finally(() => { this.#unlinking.delete(bodyId); }));
     }
   }
@@ -174,88 +132,21 @@ export class BodyFiles {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#lingerTimer?.cancel();
     this.#sweepTimer.cancel();
     for (const writer of [...this.#writers.values()]) await writer?.abort('keep');
     while (this.#background.size > 0) await Promise.all(this.#background);
-    for (const [bodyId, handle] of [...this.#handles]) this.#forgetHandle(bodyId, handle);
-    while (this.#background.size > 0) await Promise.all(this.#background);
-  }
-
-  // ---------------------------------------------------------------------------------------------------------- handles
-
-  /** For one more reader. */
-  #handleFor(bodyId: BodyId): Handle {
-    const handle = this.#handles.get(bodyId) ?? { opening: this.#open(bodyId), readers: 0, lastReadAt: this.#deps.clock.monotonicNow(), isUnlinked: false };
-    handle.readers++;
-    this.#handles.delete(bodyId);
-    this.#handles.set(bodyId, handle);
-    this.#closeSurplus();
-    return handle;
-  }
-
-  async #open(bodyId: BodyId): Promise<{ readonly file: DiskFile; readonly head: BodyFileHead } | 'missing' | 'rotten'> {
-    const file = await openIfThere(this.#deps.disk, bodyPath(this.#options.directory, bodyId), 'read');
-    if (file === null) return 'missing';
-    try {
-      const head = await readBodyHead(file, bodyId);
-      if (head !== null) return { file, head };
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
-    await file.close();
-    return 'rotten';
-  }
-
-  #closeSurplus(): void {
-    for (const [bodyId, handle] of this.#handles) {
-      if (this.#handles.size <= HANDLES_MAX) return;
-      if (handle.readers === 0) this.#forgetHandle(bodyId, handle);
-    }
-  }
-
-  /** Closes the handle once nobody reads through it; the next reader opens the file anew. */
-  #forgetHandle(bodyId: BodyId, handle = this.#handles.get(bodyId)): void {
-    if (handle === undefined || this.#handles.get(bodyId) !== handle) return;
-    this.#handles.delete(bodyId);
-    this.#closeIdle(bodyId, handle);
-  }
-
-  #closeIdle(bodyId: BodyId, handle: Handle): void {
-    if (handle.readers > 0 || this.#handles.get(bodyId) === handle) return;
-    this.#inBackground(handle.opening.then((opened) => (typeof opened === 'string' ? undefined : opened.file.close())).catch(() => undefined));
+    await this.#handles.close();
   }
 
   // -------------------------------------------------------------------------------------------------- files that go
 
   async #unlink(bodyId: BodyId): Promise<void> {
-    const handle = this.#handles.get(bodyId);
-    if (handle !== undefined) {
-      handle.isUnlinked = true;
-      this.#closeUnread();
-    }
     try {
       await removeIfThere(this.#deps.disk, bodyPath(this.#options.directory, bodyId));
     } catch (error) {
       this.#deps.log.warn('a body file could not be removed', { bodyId, error: String(error) });
       this.addOrphan(bodyId);
     }
-  }
-
-  /** Closes handles of unlinked files whose last read was long ago, and comes back for the others. */
-  #closeUnread(): void {
-    const { lingerMs } = this.#options.bodies;
-    const now = this.#deps.clock.monotonicNow();
-    let waitMs = Infinity;
-    for (const [bodyId, handle] of [...this.#handles]) {
-      if (!handle.isUnlinked) continue;
-      const restMs = handle.readers > 0 ? lingerMs : lingerMs - elapsedMs(handle.lastReadAt, now);
-      if (restMs <= 0) this.#forgetHandle(bodyId, handle);
-      else waitMs = Math.min(waitMs, restMs);
-    }
-    this.#lingerTimer?.cancel();
-    this.#lingerTimer = waitMs === Infinity || this.#isClosed ? null : this.#deps.clock.after(waitMs, () => { this.#closeUnread(); });
   }
 
   /** Once in a staging time what has outlived it goes. */

@@ -2,12 +2,8 @@
  * The local store: one log on disk, one index in memory, and a file for each large body. A change is appended to the log's open
  * batch and applied to the state in the same synchronous step; its promise is the batch's. Reads are one positioned read or none.
  *
- * Small bodies stay where the log got them; an accept only names the position. Large ones are BodyFiles' business; whether one
- * is held, and when its file may go, is the state's. Bytes that fail their checksum are never handed out:
- * a body is then no longer held here, a record makes its reader fail, and `onDamage` hears of both.
- *
- * A body file that the state names but that isn't there at start is damage, too: it is no longer held (never served, never
- * counted), its register stays, and the node goes on, for the other replicas have the body.
+ * Bodies are HeldBodies' business. Bytes that fail their checksum are never handed out: a body is then no longer held here, a
+ * record makes its reader fail, and `onDamage` hears of both.
  *
  * Rejected: LevelDB, LMDB, SQLite, because their crash behaviour can't be tried in the simulator; a file for each small object,
  * because creating and syncing one takes twenty times as long as an append.
@@ -27,14 +23,14 @@ import type { Clock } from '../ports/clock.ts';
 import type { Disk, DiskLock } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
 import type { Random } from '../ports/random.ts';
-import { BodyFiles } from './body-files.ts';
 import { takeInventory, type Inventory } from './body-inventory.ts';
 import { bucketsOf } from './bucket-table.ts';
 import { ByteBoundedCache } from './byte-bounded-cache.ts';
+import { HeldBodies } from './held-bodies.ts';
 import type { Identity } from './identity-file.ts';
 import type { IndexEntry } from './key-index.ts';
-import { checkBody, Log, type Appended } from './log.ts';
-import { BODY_IN_FILE, BODY_PREFIX_BYTES, RECORD_HEADER_BYTES, recordCrc } from './log-format.ts';
+import { Log, type Appended } from './log.ts';
+import { RECORD_HEADER_BYTES, recordCrc } from './log-format.ts';
 import { readLogRecord, type LogRecord } from './log-record.ts';
 import type { BodyWriter, LayoutSlot, LoadedRecord, NamedEntry, NodeStateStore, RegisterHead, RegisterStore, ScanEntry } from './register-store.ts';
 import { openStoreDirectory, type OpenRefusal, type StoreDirectory } from './store-directory.ts';
@@ -74,10 +70,9 @@ export interface ObjectStoreOptions {
 
 export type OpenOutcome = { readonly kind: 'opened'; readonly store: ObjectStore } | OpenRefusal;
 
-/** About what a decoded record, an operation in it and a buffer take in memory. */
+/** About what a decoded record and an operation in it take in memory. */
 const DECODED_BYTES = 1000;
 const OP_BYTES = 250;
-const BUFFER_BYTES = 200;
 /** A ballot's epoch takes 4 bytes in the index. */
 const EPOCH_MAX = 2 ** 32 - 1;
 
@@ -94,8 +89,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   readonly #lock: DiskLock;
   readonly #log: Log;
   readonly #records: ByteBoundedCache<LoadedRecord>;
-  readonly #bodies: ByteBoundedCache<Buffer>;
-  readonly #files: BodyFiles;
+  readonly #bodies: HeldBodies;
   /** Peers remembered since the last batch. */
   readonly #unwrittenPeers = new Set<NodeId>();
   readonly recoveredPosition: number;
@@ -126,8 +120,6 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     this.#identity = identity;
     this.#lock = lock;
     this.#records = new ByteBoundedCache(options.recordCacheBytes, ({ name, record }) => DECODED_BYTES + 2 * name.length + OP_BYTES * record.ops.length);
-    this.#bodies = new ByteBoundedCache(options.bodyCacheBytes, (body) => BUFFER_BYTES + body.length);
-    this.#files = new BodyFiles({ ...deps, dropExpired: () => this.#dropExpired() }, { directory: options.directory, bodies: options.bodies });
     this.recoveredPosition = end.position;
     this.#log = new Log(
       { disk: deps.disk, onFailure: deps.onFailure, onSeal: () => { this.#appendPeers(); } },
@@ -135,11 +127,17 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
       segments,
       end,
     );
-    this.#takeOver(inventory);
+    this.#bodies = new HeldBodies({
+      disk: deps.disk, clock: deps.clock, log: deps.log, state, onFailure: deps.onFailure,
+      onDamage: (detail) => { this.#reportDamage(detail); },
+      readLog: (position, length) => this.#log.read(position, length),
+      logFile: (key, bodyId, size, sha256) => this.#change({ kind: 'body-file', key, bodyId, size, sha256 }, null, key),
+    }, { directory: options.directory, bodies: options.bodies, cacheBytes: options.bodyCacheBytes });
+    this.#bodies.takeOver(inventory);
   }
 
   async close(): Promise<void> {
-    await this.#files.close();
+    await this.#bodies.close();
     await this.#log.close();
     await this.#lock.release();
   }
@@ -178,25 +176,11 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   }
 
   holdsBody(key: ObjectKey, bodyId: BodyId): boolean {
-    return this.#state.bodyLocation(key, bodyId, this.#deps.clock.monotonicNow()) !== null;
+    return this.#bodies.locate(key, bodyId) !== null;
   }
 
-  async readBody(key: ObjectKey, bodyId: BodyId, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number } | null> {
-    const location = this.#state.bodyLocation(key, bodyId, this.#deps.clock.monotonicNow());
-    if (location === null) return this.#files.isLingering(bodyId) ? this.#readFile(key, bodyId, offset, length) : null;
-    const { at, size } = location;
-    if (at === BODY_IN_FILE) return this.#readFile(key, bodyId, offset, length);
-    let body = this.#bodies.get(at);
-    if (body === null) {
-      body = checkBody(await this.#log.read(at, BODY_PREFIX_BYTES + size), size);
-      if (body === null) {
-        this.#state.forgetBody(key, bodyId, at);
-        this.#reportDamage(`the body at log position ${at} fails its checksum`);
-        return null;
-      }
-      this.#bodies.put(at, body);
-    }
-    return { bytes: body.subarray(offset, offset + length), size };
+  readBody(key: ObjectKey, bodyId: BodyId, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number } | null> {
+    return this.#bodies.read(key, bodyId, offset, length);
   }
 
   scan(arc: RingArc, after: ObjectKey | null, limit: number): { readonly entries: readonly ScanEntry[]; readonly isLast: boolean } {
@@ -238,8 +222,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   }
 
   accept(key: ObjectKey, name: string, ballot: Ballot, record: ObjectRecord): Promise<void> {
-    const now = this.#deps.clock.monotonicNow();
-    const bodyAt = record.kind === 'object' ? (this.#state.bodyLocation(key, record.body.bodyId, now)?.at ?? 0) : 0;
+    const bodyAt = record.kind === 'object' ? (this.#bodies.locate(key, record.body.bodyId)?.at ?? 0) : 0;
     return this.#change({ kind: 'accept', key, name, ballot, bodyAt, record }, null, key);
   }
 
@@ -248,7 +231,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   }
 
   openBody(key: ObjectKey, bodyId: BodyId): Promise<BodyWriter | 'busy' | 'full'> {
-    return this.#files.openWriter(bodyId, (size, sha256) => this.#change({ kind: 'body-file', key, bodyId, size, sha256 }, null, key));
+    return this.#bodies.openWriter(key, bodyId);
   }
 
   raiseFloor(arc: RingArc, floor: Ballot): Promise<void> {
@@ -321,37 +304,10 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     }
     this.#state.apply(record, at, body?.length ?? 0, this.#deps.clock.monotonicNow());
     if (record.kind === 'accept') this.#records.put(at.recordAt, { name: record.name, record: record.record });
-    if (body !== null) this.#bodies.put(at.bodyAt, compact(body));
+    if (body !== null) this.#bodies.keep(at.bodyAt, body);
     const done = this.#log.commit();
-    const unnamed = this.#state.takeUnnamed();
-    if (unnamed.length > 0) this.#files.unlink(unnamed, this.#options.unlinkBeforeSync ? Promise.resolve() : done);
+    this.#bodies.unlinkUnnamed(this.#options.unlinkBeforeSync ? Promise.resolve() : done);
     return this.#options.resolveBeforeSync ? Promise.resolve() : done;
-  }
-
-  async #readFile(key: ObjectKey, bodyId: BodyId, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number } | null> {
-    const found = await this.#files.read(bodyId, offset, length);
-    if (found.kind === 'read') return { bytes: found.bytes, size: found.size };
-    // Meanwhile the body may have been replaced and its file removed: that is no damage.
-    if (found.kind === 'missing' && this.#state.bodyLocation(key, bodyId, this.#deps.clock.monotonicNow())?.at !== BODY_IN_FILE) return null;
-    this.#state.forgetBody(key, bodyId, BODY_IN_FILE);
-    this.#reportDamage(`the file of body ${bodyId} is ${found.kind === 'missing' ? 'missing' : 'not what was written'}`);
-    return null;
-  }
-
-  #dropExpired(): readonly BodyId[] {
-    this.#state.dropExpired(this.#deps.clock.monotonicNow());
-    return this.#state.takeUnnamed();
-  }
-
-  /** What the directories hold beside what the log says. */
-  #takeOver({ missing, unnamed }: Inventory): void {
-    for (const [bodyId, key] of missing) {
-      this.#state.forgetBody(key, bodyId, BODY_IN_FILE);
-      if (key !== null) this.#reportDamage(`the file of body ${bodyId} is missing`);
-    }
-    const replaced = new Set(this.#state.takeUnnamed());
-    this.#files.unlink(unnamed.filter((bodyId) => replaced.has(bodyId)), Promise.resolve());
-    for (const bodyId of unnamed) if (!replaced.has(bodyId)) this.#files.addOrphan(bodyId);
   }
 
   #appendPeers(): void {
@@ -372,11 +328,6 @@ function headOf(entry: IndexEntry): RegisterHead {
   const { promised, accepted, kind, bodyId, size, recordAt, recordBytes } = entry;
   const location: RecordLocation = { position: recordAt, bytes: recordBytes };
   return { promised, accepted, kind, bodyId, size, recordAt: location };
-}
-
-/** The bytes without a larger buffer behind them: a received chunk isn't kept for the sake of a part of it. */
-function compact(bytes: Buffer): Buffer {
-  return bytes.buffer.byteLength > 2 * bytes.length ? Buffer.from(bytes) : bytes;
 }
 
 /** Null: not the accept record that was written there. */

@@ -338,6 +338,16 @@ describe('the file of a body', () => {
     await store.close();
   });
 
+  test('is read on while its replacement is not durable yet', async () => {
+    const store = await opened(testSimDisk('1').boot(), OPTIONS);
+    await putFile(store, 1, bytes);
+    await store.readBody(key, bodyId(1), 0, 1000);
+    const done = store.accept(key, 'n', ballot(2), tombstone(ballot(2)));
+    expect((await store.readBody(key, bodyId(1), 1000, 1000))?.bytes).toEqual(bytes.subarray(1000, 2000));
+    await done;
+    expect((await store.readBody(key, bodyId(1), 2000, 1000))?.bytes).toEqual(bytes.subarray(2000, 3000));
+  });
+
   test('is not kept for whoever stopped reading long ago', async () => {
     const clock = testClock();
     const store = await opened(testSimDisk('1').boot(), OPTIONS, { clock });
