@@ -66,6 +66,22 @@ describe('put and get', () => {
     expect(ring.clock.nowMs).toBeLessThanOrEqual(OPTIONS.operationDeadlineMs + 1);
     expect(await get(ring, ring.node(0))).toMatchObject({ kind: 'unavailable', code: 'DHT_ERR_NO_QUORUM' });
   });
+  test('with a majority that cannot even be dialled an operation ends sooner; while calls merely hang it waits', async () => {
+    for (const [how, atLeastMs, atMostMs] of [['lose-request', 9_000, 11_000], ['hang', 29_000, 30_001]] as const) {
+      const ring = three();
+      ring.interfere = (from, to) => (from !== to ? how : undefined);
+      expect(await put(ring, ring.node(0), 'x')).toMatchObject({ kind: 'not-applied', code: 'DHT_ERR_NO_QUORUM' });
+      const putMs = ring.clock.nowMs;
+      expect(await get(ring, ring.node(0))).toMatchObject({ kind: 'unavailable', code: 'DHT_ERR_NO_QUORUM' });
+      for (const ms of [putMs, ring.clock.nowMs - putMs]) expect([ms >= atLeastMs, ms <= atMostMs]).toEqual([true, true]);
+    }
+  });
+  test('a write that was proposed is not given up sooner', async () => {
+    const ring = three();
+    ring.interfere = (from, to, request) => (from !== to && (request.kind === 'accept' || ring.sent('accept') > 0) ? 'lose-request' : undefined);
+    expect((await put(ring, ring.node(0), 'x')).kind).toBe('unknown');
+    expect(ring.clock.nowMs).toBeGreaterThan(29_000);
+  });
   test('an empty body is stored and read', async () => {
     const ring = three();
     await put(ring, ring.node(0), '');
