@@ -13,7 +13,7 @@ import { advertised, interfaces, isLoopback, parseSettings } from './config/pars
 import { settingsHelp } from './config/settings-help.ts';
 import { assertNever } from './domain/assert.ts';
 import { DhtError } from './domain/error-catalogue.ts';
-import { OBJECT_BYTES_MAX } from './domain/limits.ts';
+import { INLINE_BODY_BYTES_MAX, OBJECT_BYTES_MAX } from './domain/limits.ts';
 import { addressText } from './domain/node-address.ts';
 import { ALL_RULES } from './domain/rules.ts';
 import { createAdminApp } from './gateway/admin-app.ts';
@@ -50,6 +50,8 @@ const READY_POLL_MS = 50;
 const ADMIN_CONNECTIONS_MAX = 256;
 /** Bytes of an answer that a command takes: the names of a page, at their longest. */
 const COMMAND_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** Milliseconds until a body is sent to a server that doesn't answer Expect: a round trip and some patience. */
+const EXPECT_TIMEOUT_MS = 1000;
 const SECRET_FILE_BYTES_MAX = 4096;
 const TOKENS_FILE_BYTES_MAX = 1024 * 1024;
 /** Bytes of a certificate with its chain, and of a key. */
@@ -67,7 +69,7 @@ async function main(): Promise<void> {
     {
       terminal: new ProcessTerminal(),
       files: new NodeLocalFiles(),
-      http: new NodeHttpClient({ bytesMax: COMMAND_ANSWER_BYTES_MAX }),
+      http: new NodeHttpClient({ bytesMax: COMMAND_ANSWER_BYTES_MAX, expectBytesMin: INLINE_BODY_BYTES_MAX, expectTimeoutMs: EXPECT_TIMEOUT_MS }),
       processes: new NodeChildProcesses(),
       clock,
       random,

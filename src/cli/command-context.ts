@@ -44,11 +44,13 @@ const COMMON_FLAGS = ['url', 'admin-url', 'token', 'cluster-secret-file'] as con
 export class CommandArguments {
   readonly positionals: readonly string[];
   readonly isJson: boolean;
+  readonly isRecursive: boolean;
   readonly #values: ReadonlyMap<string, string>;
 
-  constructor(positionals: readonly string[], isJson: boolean, values: ReadonlyMap<string, string>) {
+  constructor(positionals: readonly string[], switches: ReadonlySet<string>, values: ReadonlyMap<string, string>) {
     this.positionals = positionals;
-    this.isJson = isJson;
+    this.isJson = switches.has('json');
+    this.isRecursive = switches.has('recursive');
     this.#values = values;
   }
 
@@ -66,26 +68,36 @@ export class CommandArguments {
   }
 }
 
-/** Reads the arguments of one command; `flags` beside the common ones, each with a value. `-o` is `--output`. */
-export function parseArguments(command: string, args: readonly string[], flags: readonly string[]): CommandArguments {
-  const known = new Set<string>([...COMMON_FLAGS, ...flags]);
+/** What a command takes beside the common flags: flags with a value, and `-r`. */
+export interface CommandFlags {
+  readonly values: readonly string[];
+  readonly canRecurse?: boolean;
+}
+
+const SHORT: Readonly<Record<string, string>> = { output: 'o', recursive: 'r' };
+
+/** Reads the arguments of one command. */
+export function parseArguments(command: string, args: readonly string[], { values: ownFlags, canRecurse = false }: CommandFlags): CommandArguments {
+  const known = new Set<string>([...COMMON_FLAGS, ...ownFlags]);
+  const knownSwitches = new Set<string>(canRecurse ? ['json', 'recursive'] : ['json']);
+  const option = (type: 'string' | 'boolean') => (flag: string) => [flag, SHORT[flag] === undefined ? { type } : { type, short: SHORT[flag] }] as const;
   const { tokens } = parseArgs({
     args: [...args],
     strict: false,
     allowPositionals: true,
     tokens: true,
-    options: { json: { type: 'boolean' }, ...Object.fromEntries([...known].map((flag) => [flag, flag === 'output' ? { type: 'string' as const, short: 'o' } : { type: 'string' as const }])) },
+    options: Object.fromEntries([...[...known].map(option('string')), ...[...knownSwitches].map(option('boolean'))]),
   });
   const values = new Map<string, string>();
+  const switches = new Set<string>();
   const positionals: string[] = [];
-  let isJson = false;
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
-    if (token.name === 'json' && token.value === undefined) isJson = true;
+    if (knownSwitches.has(token.name) && token.value === undefined) switches.add(token.name);
     else if (!known.has(token.name)) throw usageFailure(`dht ${command} has no ${token.rawName}`);
     else if (token.value === undefined) throw usageFailure(`${token.rawName} has no value`);
     else values.set(token.name, token.value);
   }
-  return new CommandArguments(positionals, isJson, values);
+  return new CommandArguments(positionals, switches, values);
 }

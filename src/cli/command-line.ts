@@ -1,27 +1,33 @@
 /** The program `dht` without `dht node`: finds the command, runs it, and turns its end into an exit code. */
 import { DhtError } from '../domain/error-catalogue.ts';
-import { parseArguments, type CommandContext, type CommandDeps, type CommandOptions } from './command-context.ts';
+import { parseArguments, type CommandContext, type CommandDeps, type CommandFlags, type CommandOptions } from './command-context.ts';
 import { dev, DEV_FLAGS } from './dev-command.ts';
 import { CommandFailure, EXIT, usageFailure, type ExitCode } from './exit-code.ts';
+import { get, GET_FLAGS } from './get-command.ts';
 import { HELP } from './help-text.ts';
-import { get, GET_FLAGS, put, PUT_FLAGS, remove } from './object-commands.ts';
+import { list, LS_FLAGS } from './ls-command.ts';
 import { printable } from './progress-bar.ts';
+import { put, PUT_FLAGS } from './put-command.ts';
 import { explain, join, leave, status } from './ring-commands.ts';
+import { remove } from './rm-command.ts';
 
 interface Command {
-  readonly flags: readonly string[];
+  readonly flags: CommandFlags;
   run(context: CommandContext): Promise<ExitCode>;
 }
+
+const NO_FLAGS: CommandFlags = { values: [] };
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['dev', { flags: DEV_FLAGS, run: dev }],
   ['put', { flags: PUT_FLAGS, run: put }],
   ['get', { flags: GET_FLAGS, run: get }],
-  ['rm', { flags: [], run: remove }],
-  ['status', { flags: [], run: status }],
-  ['explain', { flags: [], run: explain }],
-  ['join', { flags: [], run: join }],
-  ['leave', { flags: [], run: leave }],
+  ['ls', { flags: LS_FLAGS, run: list }],
+  ['rm', { flags: NO_FLAGS, run: remove }],
+  ['status', { flags: NO_FLAGS, run: status }],
+  ['explain', { flags: NO_FLAGS, run: explain }],
+  ['join', { flags: NO_FLAGS, run: join }],
+  ['leave', { flags: NO_FLAGS, run: leave }],
 ]);
 
 /** Runs `dht ARGS...`; resolves with the exit code, never rejects but for bugs. */

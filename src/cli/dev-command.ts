@@ -8,10 +8,10 @@
  */
 import type { ChildProcess } from '../ports/child-processes.ts';
 import type { Timer } from '../ports/clock.ts';
-import { sleep, type CommandContext } from './command-context.ts';
+import { sleep, type CommandContext, type CommandFlags } from './command-context.ts';
 import { CommandFailure, EXIT, usageFailure, type ExitCode } from './exit-code.ts';
 
-export const DEV_FLAGS = ['nodes', 'port', 'http-port', 'admin-port', 'data-dir'] as const;
+export const DEV_FLAGS: CommandFlags = { values: ['nodes', 'port', 'http-port', 'admin-port', 'data-dir'] };
 
 const NODES_MAX = 50;
 const PORT_MAX = 65_535;

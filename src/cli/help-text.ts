@@ -10,7 +10,11 @@ Nodes
 
 Objects
   dht put FILE... [--name NAME]  store files, each under its base name or one under NAME
+      -r DIR                     store all files below DIR as DIR/...
   dht get NAME [-o FILE]         save an object under its name below the current directory, or as FILE ("-": print it)
+      -r PREFIX                  save all objects whose names begin with PREFIX
+  dht ls [PREFIX]                list objects whose names begin with PREFIX
+      --delimiter /              show names with a slash behind PREFIX as one line for each directory
   dht rm NAME...                 remove objects
 
 Ring

@@ -10,24 +10,22 @@ const BAR_WIDTH_MAX = 30;
 export class ProgressBar {
   readonly #terminal: Terminal;
   readonly #clock: Clock;
-  readonly #total: number;
   readonly #startedAt: MonotonicMs;
   #drawnAt: MonotonicMs | null = null;
 
-  /** `total`: in the unit of `show`. */
-  constructor(deps: { readonly terminal: Terminal; readonly clock: Clock }, total: number) {
+  constructor(deps: { readonly terminal: Terminal; readonly clock: Clock }) {
     this.#terminal = deps.terminal;
     this.#clock = deps.clock;
-    this.#total = total;
     this.#startedAt = deps.clock.monotonicNow();
   }
 
-  show(done: number, label: string): void {
+  /** Bytes. */
+  show(done: number, total: number, label: string): void {
     const now = this.#clock.monotonicNow();
     if (!this.#terminal.isInteractive || (this.#drawnAt !== null && elapsedMs(this.#drawnAt, now) < REDRAW_MS)) return;
     this.#drawnAt = now;
     const seconds = elapsedMs(this.#startedAt, now) / 1000;
-    this.#terminal.note(`\r\x1b[2K${progressLine(done, this.#total, seconds, this.#terminal.columns, label)}`);
+    this.#terminal.note(`\r\x1b[2K${progressLine(done, total, seconds, this.#terminal.columns, label)}`);
   }
 
   /** Takes the bar off the screen. */
@@ -43,9 +41,15 @@ export function progressLine(done: number, total: number, seconds: number, colum
   const width = Math.max(0, Math.min(BAR_WIDTH_MAX, columns - 45));
   const filled = Math.round(part * width);
   const rate = seconds > 0 ? done / seconds : 0;
-  const left = rate > 0 ? `${Math.ceil((total - done) / rate)} s left` : '';
+  const left = rate > 0 ? `${durationText(Math.max(0, total - done) / rate)} left` : '';
   const text = `[${'='.repeat(filled)}${' '.repeat(width - filled)}] ${String(Math.floor(part * 100)).padStart(3)} %  ${bytesText(rate)}/s  ${left}  ${printable(label)}`;
   return text.slice(0, columns - 1);
+}
+
+/** Seconds, then minutes, then hours, each until there are 100 of them. */
+export function durationText(seconds: number): string {
+  if (seconds < 100) return `${Math.ceil(seconds)} s`;
+  return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;

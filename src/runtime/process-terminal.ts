@@ -14,8 +14,15 @@ export class ProcessTerminal implements Terminal {
     });
   }
 
-  print(content: string | Uint8Array): void {
+  print(content: string): void {
     process.stdout.write(content);
+  }
+
+  pour(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve) => {
+      if (process.stdout.write(bytes)) resolve();
+      else process.stdout.once('drain', resolve);
+    });
   }
 
   note(text: string): void {

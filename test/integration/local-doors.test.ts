@@ -4,6 +4,9 @@ import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { BodySource } from '../../src/domain/object-operation.ts';
+import type { FilePlace } from '../../src/ports/local-files.ts';
+import type { HttpResponse } from '../../src/ports/http-client.ts';
 import { HttpServer } from '../../src/runtime/http-server.ts';
 import { JsonLog } from '../../src/runtime/json-log.ts';
 import { NodeHttpClient } from '../../src/runtime/node-http-client.ts';
@@ -26,34 +29,110 @@ describe('local files', () => {
     fs.rmSync(directory, { recursive: true });
   });
 
-  test('are saved below the current directory, with their sub-directories and no temporary file left', async () => {
-    expect(await files.saveBelow(['a', 'b', 'c.txt'], Buffer.from('x'))).toBe('a/b/c.txt');
-    expect(await files.saveBelow(['a', 'b', 'c.txt'], Buffer.from('y'))).toBe('a/b/c.txt');
+  async function save(place: FilePlace, text: string): Promise<string> {
+    const part = await place.begin('1-a');
+    await part.append(Buffer.from(text));
+    await part.finish();
+    return place.path;
+  }
+
+  test('are saved below the current directory, with their sub-directories and no unfinished file left', async () => {
+    expect(await save(await files.placeBelow(['a', 'b', 'c.txt']), 'x')).toBe('a/b/c.txt');
+    expect(await save(await files.placeBelow(['a', 'b', 'c.txt']), 'y')).toBe('a/b/c.txt');
     expect(fs.readFileSync('a/b/c.txt', 'utf8')).toBe('y');
     expect(fs.readdirSync('a/b')).toEqual(['c.txt']);
   });
 
+  test('are looked for without making anything', async () => {
+    expect(await (await files.placeBelow(['a', 'b', 'c.txt'])).unfinished()).toBeNull();
+    expect(fs.readdirSync('.')).toEqual([]);
+  });
+
   test.each([[['..', 'x']], [['.', 'x']], [['a/b']], [['..']], [['']]])('by the segments %j are refused', async (segments) => {
-    await expect(files.saveBelow(segments, Buffer.from('x'))).rejects.toThrow('use -o FILE');
+    await expect(files.placeBelow(segments)).rejects.toThrow('use -o FILE');
     expect(fs.readdirSync(directory)).toEqual(['cwd']);
     expect(fs.readdirSync('.')).toEqual([]);
   });
 
   test('never go through a link out of the current directory, and replace a link instead of following it', async () => {
     fs.symlinkSync('..', 'up');
-    await expect(files.saveBelow(['up', 'x'], Buffer.from('x'))).rejects.toThrow('is a link out of');
-    await expect(files.saveBelow(['up', 'new', 'x'], Buffer.from('x'))).rejects.toThrow('is a link out of');
+    for (const segments of [['up', 'x'], ['up', 'new', 'x']]) {
+      const place = await files.placeBelow(segments);
+      await expect(place.unfinished()).rejects.toThrow('is a link out of');
+      await expect(place.begin('1')).rejects.toThrow('is a link out of');
+    }
     fs.writeFileSync('../outside', 'kept');
     fs.symlinkSync('../outside', 'link');
-    await files.saveBelow(['link'], Buffer.from('x'));
+    await save(await files.placeBelow(['link']), 'x');
+    fs.symlinkSync('../../outside', '.deep.1-a.part');
+    await expect((await files.placeBelow(['deep'])).begin('1-a')).rejects.toThrow('is in the way');
     expect(fs.readFileSync('../outside', 'utf8')).toBe('kept');
     expect(fs.readdirSync('..').sort()).toEqual(['cwd', 'outside']);
   });
 
-  test('leave nothing behind when they can not be saved', async () => {
+  test('never take the place of a directory or of what is no file', async () => {
     fs.mkdirSync('d');
-    await expect(files.saveBelow(['d'], Buffer.from('x'))).rejects.toThrow();
+    await expect((await files.placeBelow(['d'])).begin('1')).rejects.toThrow('d is a directory');
+    await expect(files.place('d')).rejects.toThrow('d is a directory');
+    await expect(files.place('/dev/null')).rejects.toThrow('is no regular file');
     expect(fs.readdirSync('.')).toEqual(['d']);
+  });
+
+  test('that were not finished are found by the tag of their version, and only that version is gone on with', async () => {
+    const place = await files.place('f');
+    const part = await place.begin('1-a');
+    await part.append(Buffer.from('half'));
+    await part.abandon('keep');
+    expect(await place.unfinished()).toBe('1-a');
+    expect(await (await files.place('f.b')).unfinished()).toBeNull();
+    const again = await place.begin('1-a');
+    const kept = await again.kept();
+    expect([again.size, (await kept.next())?.toString(), await kept.next()]).toEqual([4, 'half', null]);
+    await kept.close();
+    await again.append(Buffer.from('+rest'));
+    await again.finish();
+    expect(fs.readFileSync('f', 'utf8')).toBe('half+rest');
+    await (await place.begin('1-a')).abandon('keep');
+    await (await place.begin('2-b')).abandon('keep');
+    expect(fs.readdirSync('.')).toEqual(['.f.2-b.part', 'f']);
+    await (await place.begin('2-b')).abandon('drop');
+    expect(fs.readdirSync('.')).toEqual(['f']);
+  });
+
+  test('of long names, or of versions without a tag, have parts of their own', async () => {
+    const long = (end: string): string => `${'ä'.repeat(60)}${end}`;
+    const one = await (await files.placeBelow([long('1')])).begin('1-a');
+    const two = await (await files.placeBelow([long('2')])).begin('2-b');
+    const [free, other] = [await (await files.placeBelow(['x'])).begin('W/"weak"'), await (await files.placeBelow(['x'])).begin('')];
+    expect(fs.readdirSync('.')).toHaveLength(4);
+    for (const part of [one, two, free, other]) await part.abandon('drop');
+    expect(fs.readdirSync('.')).toEqual([]);
+  });
+
+  test('are read in pieces, up to the length they had', async () => {
+    fs.writeFileSync('f', Buffer.alloc(300_000, 7));
+    const file = await files.open('f');
+    fs.appendFileSync('f', 'more');
+    const sizes = [];
+    for (let piece = await file.next(); piece !== null; piece = await file.next()) sizes.push(piece.length);
+    await file.close();
+    expect([file.size, sizes]).toEqual([300_000, [262_144, 37_856]]);
+    await expect(files.open('.')).rejects.toThrow('with -r all files below it are meant');
+    await expect(files.open('/dev/null')).rejects.toThrow('is no regular file');
+    await expect(files.open('none')).rejects.toThrow('ENOENT');
+  });
+
+  test('below a directory are found in order, without what is no file and what links lead to', async () => {
+    fs.mkdirSync('d/sub', { recursive: true });
+    fs.writeFileSync('d/b', '12');
+    fs.writeFileSync('d/sub/a', '1');
+    fs.symlinkSync('b', 'd/link');
+    fs.symlinkSync('..', 'd/up');
+    fs.symlinkSync('nothing', 'd/void');
+    const found = [];
+    for await (const file of files.walk('d')) found.push('size' in file ? `${file.segments.join('/')} ${file.size}` : `${file.path}: ${file.skipped.slice(0, 6)}`);
+    expect(found).toEqual(['b 2', 'link 2', 'sub/a 1', 'd/up: is a l', 'd/void: ENOENT']);
+    expect([await files.isDirectory('d'), await files.isDirectory('d/b')]).toEqual([true, false]);
   });
 
   test('are read up to a bound, and directories not at all', async () => {
@@ -75,12 +154,12 @@ describe('the HTTP client', () => {
   let server: http.Server;
   let url: string;
   let target: string | undefined;
-  let answer: (res: http.ServerResponse) => void;
+  let answer: (res: http.ServerResponse, req: http.IncomingMessage) => void;
 
   beforeEach(async () => {
     server = http.createServer((req, res) => {
       target = req.url;
-      answer(res);
+      answer(res, req);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`;
@@ -91,7 +170,7 @@ describe('the HTTP client', () => {
     server.close();
   });
 
-  const client = new NodeHttpClient({ bytesMax: 100 });
+  const client = new NodeHttpClient({ bytesMax: 100, expectBytesMin: 1000, expectTimeoutMs: 50 });
   const get = (to: string, idleTimeoutMs = 5000): Promise<unknown> => client.send({ method: 'GET', url: to, headers: {}, body: null, idleTimeoutMs });
 
   test('sends the path as it is, dot segments and all', async () => {
@@ -113,6 +192,86 @@ describe('the HTTP client', () => {
     answer = () => undefined;
     await expect(get(url, 20)).rejects.toThrow('nothing came');
     await expect(get('ftp://x')).rejects.toThrow('no http URL');
+  });
+
+  const upload = (bytes: number, source: BodySource['next']): Promise<HttpResponse> =>
+    client.upload({ method: 'PUT', url, headers: {}, source: { next: source }, size: bytes, idleTimeoutMs: 5000 });
+  const pieces = (count: number, bytes: number): BodySource['next'] => () => Promise.resolve(count-- > 0 ? Buffer.alloc(bytes, 1) : null);
+
+  test.each([[500], [64 * 1024 * 50]])('sends %d bytes as they are read, with their length', async (size) => {
+    let received = 0;
+    answer = (res, req) => {
+      req.on('data', (bytes: Buffer) => (received += bytes.length));
+      req.on('end', () => res.end(req.headers['content-length']));
+    };
+    expect((await upload(size, pieces(50, size / 50))).body.toString()).toBe(String(size));
+    expect(received).toBe(size);
+  });
+
+  test('asks first whether a large body is taken, and sends none of it when it is not', async () => {
+    server.on('checkContinue', (_req, res: http.ServerResponse) => void res.writeHead(503).end('full'));
+    let readCount = 0;
+    const response = await upload(5000, () => Promise.resolve(readCount++ < 5 ? Buffer.alloc(1000) : null));
+    expect([response.status, response.body.toString(), readCount]).toEqual([503, 'full', 0]);
+  });
+
+  test('sends a large body to a server that does not know the question', async () => {
+    const plain = net.createServer((socket) => {
+      let received = '';
+      socket.on('data', (bytes) => {
+        received += bytes.toString('latin1');
+        if (received.endsWith('\x01'.repeat(2000))) socket.end('HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok');
+      });
+    });
+    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(plain.address() as net.AddressInfo).port}`;
+    expect((await upload(2000, pieces(2, 1000))).body.toString()).toBe('ok');
+    plain.close();
+  });
+
+  test('takes an answer that comes before the end of the body, and stops sending', async () => {
+    answer = (res) => void res.writeHead(413).end('too large');
+    let readCount = 0;
+    const endless = (): Promise<Buffer> => {
+      readCount += 1;
+      return new Promise((resolve) => setImmediate(() => resolve(Buffer.alloc(1000))));
+    };
+    expect((await upload(10 ** 12, endless)).status).toBe(413);
+    const count = readCount;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(readCount).toBeLessThanOrEqual(count + 1);
+  });
+
+  test('fails when the source does, or has another length than announced, and the server sees no whole body', async () => {
+    const ends: string[] = [];
+    answer = (_res, req) => {
+      req.on('end', () => ends.push('end'));
+      req.on('error', () => ends.push('broken'));
+      req.resume();
+    };
+    await expect(upload(500, () => Promise.reject(new Error('EIO: read')))).rejects.toThrow('EIO');
+    await expect(upload(500, pieces(1, 100))).rejects.toThrow('changed while it was sent');
+    await expect(upload(500, pieces(2, 400))).rejects.toThrow('changed while it was sent');
+    expect(ends).not.toContain('end');
+  });
+
+  test('hands out an answer piece by piece, and tells when it breaks off', async () => {
+    const download = () => client.download({ method: 'GET', url, headers: {}, body: null, idleTimeoutMs: 5000 });
+    answer = (res) => void res.end(Buffer.alloc(1_000_000));
+    const { body } = await download();
+    let bytes = 0;
+    for (let piece = await body.next(); piece !== null; piece = await body.next()) bytes += piece.length;
+    expect(bytes).toBe(1_000_000);
+    answer = (res) => {
+      res.writeHead(200, { 'content-length': '1000' });
+      res.write('half');
+      setTimeout(() => res.destroy(), 5);
+    };
+    const broken = await download();
+    expect((await broken.body.next())?.toString()).toBe('half');
+    await expect(broken.body.next()).rejects.toThrow('no answer from http://127.0.0.1');
+    const cancelled = await download();
+    cancelled.body.cancel();
   });
 
   test('names the reason when nobody listens', async () => {
