@@ -33,13 +33,14 @@ export function poolFor(request: PeerRequest, pools: PoolsByChannel, mayDial: bo
   const lane = laneOf(request);
   const fixed = lane === null ? undefined : candidates[crc32(lane) % candidates.length];
   if (fixed !== undefined) return fixed;
-  let best = candidates[0];
+  let best: ConnectionPool | null = null;
   for (const pool of candidates) {
-    if (pool.connections.size === 0 && !mayDial) continue;
-    const isOpener = best.connections.size === 0 && pool.connections.size > 0;
-    if (callsOf(pool) < callsOf(best) || (isOpener && (!mayDial || callsOf(pool) === callsOf(best)))) best = pool;
+    const isOpen = pool.connections.size > 0;
+    if (!isOpen && !mayDial) continue;
+    const lead = best === null ? 1 : callsOf(best) - callsOf(pool);
+    if (lead > 0 || (lead === 0 && isOpen && best?.connections.size === 0)) best = pool;
   }
-  return best;
+  return best ?? candidates[0];
 }
 
 /** The ready connection with the fewest calls in flight, rather one that isn't busy; null: none is ready. */

@@ -51,7 +51,8 @@ export class RemotePeer {
   submit(call: PendingCall): void {
     const pool = poolFor(call.request, this.#pools, this.#mayDial());
     const best = leastLoaded(pool);
-    if (best !== null && pool.waiting.size === 0 && mayTake(pool, best)) {
+    // Calls wait only while nothing takes them, so none is overtaken.
+    if (best !== null && mayTake(pool, best)) {
       this.#sendOn(best, pool, call);
       return;
     }

@@ -4,7 +4,9 @@ import { ZERO_BALLOT } from '../../../src/domain/ballot.ts';
 import type { BodyId } from '../../../src/domain/ids.ts';
 import { FRAME_BODY_BYTES_MAX } from '../../../src/domain/limits.ts';
 import type { CallOutcome } from '../../../src/peer/peer-caller.ts';
+import { encodeMessage } from '../../../src/protocol/codec.ts';
 import type { PeerReply, StageRequest } from '../../../src/protocol/message.ts';
+import { helloBytes } from './hello-bytes.ts';
 import { CLUSTER, inWorld } from './sim-world.ts';
 
 const A = 'a:1';
@@ -108,14 +110,16 @@ describe('a large body', () => {
   });
 
   test('loses what was on its way when the connection breaks, and goes on with a new one', async () => {
-    await inWorld(5, {}, async ({ node, network, sleep }) => {
+    await inWorld(5, {}, async ({ node, network, sim, sleep }) => {
       const a = await node(A, '1');
       const b = await node(B.advertise, '2', { bodyRequestsInWorkMax: 1 });
       b.answer = () => new Promise(() => {});
       const calls = Array.from({ length: 20 }, (_, offset) => a.client.call(B, stage(1, offset, CHUNK), 60_000));
       await sleep(100);
       network.crash(B.advertise);
+      const crashedAtMs = sim.clock.nowMs();
       const kinds = (await Promise.all(calls)).map(({ kind }) => kind);
+      expect(sim.clock.nowMs() - crashedAtMs).toBeLessThan(100);
       const sent = kinds.indexOf('not-sent');
       expect(sent).toBeGreaterThan(0);
       expect(kinds).toEqual(kinds.map((_, i) => (i < sent ? 'no-answer' : 'not-sent')));
@@ -164,6 +168,43 @@ describe('a reader of a body', () => {
       expect(network.connectionCount(A)).toBe(4);
       expect(inWorkMax).toBeLessThanOrEqual(4 * 4);
       await a.stop();
+      await b.stop();
+    });
+  });
+
+  test.each([0, 1, 2, 3, 4, 5])('takes the connection that is open and idle, whichever body %i opened', async (body) => {
+    await inWorld(10, {}, async ({ node, network }) => {
+      const [a, b] = [await node(A, '1'), await node(B.advertise, '2')];
+      b.answer = (_from, request) => Promise.resolve(request.kind === 'stage' ? taken(1) : { kind: 'body-fetch-reply', isHeld: false, size: 0, body: null });
+      await a.client.call(B, stage(body, 0), 1000);
+      expect(await a.client.call(B, fetchOf(0, 1), 1000)).toMatchObject({ kind: 'reply' });
+      expect(network.connectionCount(A)).toBe(1);
+      await a.stop();
+      await b.stop();
+    });
+  });
+
+  test('that takes no bytes is not read for', async () => {
+    await inWorld(9, {}, async ({ node, network, sleep }) => {
+      const b = await node(B.advertise, '2');
+      let begun = 0;
+      b.answer = () => { begun++; return Promise.resolve({ kind: 'body-fetch-reply', isHeld: true, size: 1, body: Buffer.alloc(FRAME_BODY_BYTES_MAX) }); };
+      const stream = await network.endpoint('evil:1').dial({ host: 'b', port: 1 }, 1000);
+      stream.start({ onBytes: () => {}, onDrain: () => {}, onClose: () => {} });
+      stream.write([helloBytes('body')]);
+      await sleep(100);
+      stream.pause();
+      for (let i = 1; i <= 50; i++) {
+        const ask = encodeMessage(fetchOf(i, FRAME_BODY_BYTES_MAX), { reqId: i, epoch: 1, deadlineMs: 60_000 });
+        if (ask.kind === 'encoded') stream.write(ask.chunks);
+      }
+      await sleep(5000);
+      // As many as are worked on at a time, and those whose answers fill the window.
+      expect(begun).toBeLessThan(12);
+      stream.resume();
+      await sleep(5000);
+      expect(begun).toBe(50);
+      stream.destroy();
       await b.stop();
     });
   });
