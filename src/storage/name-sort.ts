@@ -1,7 +1,7 @@
 /**
- * Sorts byte strings that lie in one buffer, by their bytes: three-way radix quicksort. Names of one bucket often begin alike;
+ * Sorts byte strings that lie in one buffer, by their bytes: three-way radix quicksort. Names often begin alike;
  * here a common beginning is looked at once for all of them instead of in each comparison. In place, a few stack frames.
- * Source: [MultikeyQuicksort] "Fast Algorithms for Sorting and Searching Strings".
+ * Source: [MultikeyQuicksort] "Multikey Quicksort".
  */
 
 /** Parts smaller than this are sorted by insertion. */
