@@ -5,6 +5,8 @@
  * Pace: the source is read on while the slowest member of the *fastest joint quorum* has less than `windowBytes`
  * outstanding, so with three replicas the client goes as fast as the second fastest. Whoever is more than `lagBytes` behind
  * is cut and gets the body later. So at most `lagBytes` and what the source gives at once are in memory, whatever the size.
+ * A cut costs a pull of the rest, so a replica that is only a little slower, or paused a moment, is waited for: as long as
+ * it makes progress, and in all for at most GRACE_SHARE of the time so far.
  *
  *   reading --end, verified--> ending --quorum holds--> staged        (slower replicas go on in the background)
  *      |  source breaks off, not verified: all replicas drop it       --> refused
@@ -16,6 +18,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { BodyId, NodeId } from '../domain/ids.ts';
+import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
 import type { BodySource } from '../domain/object-operation.ts';
 import type { ErrorCode } from '../domain/error-catalogue.ts';
 import type { RecordBody } from '../domain/stored-object.ts';
@@ -51,12 +54,18 @@ export type FanOutEnd =
   /** Nothing was proposed, and the replicas were told to drop it. */
   | ({ readonly kind: 'refused' } & Refusal);
 
+/** Milliseconds that are always there for waiting, and the longest wait without any progress. */
+const GRACE_MIN_MS = 250;
+/** Part of the upload's time that may be spent waiting for replicas beyond the quorum. */
+const GRACE_SHARE = 0.25;
+
 interface Replica {
   readonly nodeId: NodeId;
   readonly sender: BodySender;
 }
 
 export class BodyFanOut {
+  readonly #pauses: Pauses;
   readonly #options: BodyFanOutOptions;
   readonly #sets: ReplicaSets;
   readonly #bodyId: BodyId;
@@ -64,8 +73,12 @@ export class BodyFanOut {
   readonly #holders: NodeId[] = [];
   #readBytes = 0;
   #wake: (() => void) | null = null;
+  readonly #beginAt: MonotonicMs;
+  #waitedMs = 0;
 
   constructor(deps: BodyFanOutDeps, options: BodyFanOutOptions, view: ClusterView, sets: ReplicaSets, name: string, bodyId: BodyId) {
+    this.#pauses = deps.pauses;
+    this.#beginAt = deps.pauses.clock.monotonicNow();
     this.#options = options;
     this.#sets = sets;
     this.#bodyId = bodyId;
@@ -92,7 +105,7 @@ export class BodyFanOut {
       if (piece === null) break;
       for (const chunk of cutter.cut(piece)) {
         push(chunk);
-        if (!(await this.#whenBehindBy(this.#options.windowBytes))) return this.#tooFew();
+        if (!(await this.#untilRoom())) return this.#tooFew();
       }
     }
     const rest = cutter.rest();
@@ -123,15 +136,29 @@ export class BodyFanOut {
     return { kind: 'refused', code, detail };
   }
 
-  /** Waits until a quorum is less than `bytes` behind; false: none can be. */
-  #whenBehindBy(bytes: number): Promise<boolean> {
-    return this.#untilQuorum(({ ackedBytes }) => this.#readBytes - ackedBytes < bytes);
+  /** Waits until a quorum has room in its window, and a little for the others; false: no quorum can be had. */
+  async #untilRoom(): Promise<boolean> {
+    const { windowBytes, lagBytes } = this.#options;
+    const { clock } = this.#pauses;
+    for (;;) {
+      if (!(await this.#untilQuorum(({ ackedBytes }) => this.#readBytes - ackedBytes < windowBytes))) return false;
+      const laggards = this.#replicas.filter(({ sender }) => sender.state === 'sending' && this.#readBytes - sender.ackedBytes > lagBytes);
+      if (laggards.length === 0) return true;
+      const now = clock.monotonicNow();
+      const graceMs = Math.min(GRACE_MIN_MS, GRACE_MIN_MS + GRACE_SHARE * elapsedMs(this.#beginAt, now) - this.#waitedMs);
+      const hasMoved = graceMs <= 0 ? null : await this.#pauses.within(this.#nextChange(), graceMs);
+      this.#waitedMs += elapsedMs(now, clock.monotonicNow());
+      if (hasMoved === null) for (const { sender } of laggards) sender.cut();
+    }
+  }
+
+  #nextChange(): Promise<'moved'> {
+    return new Promise((resolve) => { this.#wake = () => { resolve('moved'); }; });
   }
 
   /** Waits until a joint quorum of senders is as wanted; false when too many are cut. */
   async #untilQuorum(isAsWanted: (sender: BodySender) => boolean): Promise<boolean> {
     for (;;) {
-      this.#cutLaggards();
       const quorum = new JointQuorum(this.#sets);
       for (const { nodeId, sender } of this.#replicas) {
         if (sender.state === 'cut') quorum.fail(nodeId);
@@ -139,13 +166,7 @@ export class BodyFanOut {
       }
       if (quorum.isMet) return true;
       if (quorum.isImpossible()) return false;
-      await new Promise<void>((resolve) => { this.#wake = resolve; });
-    }
-  }
-
-  #cutLaggards(): void {
-    for (const { sender } of this.#replicas) {
-      if (sender.state === 'sending' && this.#readBytes - sender.ackedBytes > this.#options.lagBytes) sender.cut();
+      await this.#nextChange();
     }
   }
 

@@ -107,11 +107,30 @@ describe('the pace', () => {
     ring.node(2).store.beforeAppend = () => disk.promise;
     const long = bytesOf(2_000);
     expect(await putBytes(ring, ring.node(0), long)).toMatchObject({ kind: 'stored', receipt: { durableCopies: 2 } });
-    expect(ring.clock.nowMs).toBe(0);
+    expect(ring.clock.nowMs).toBeLessThanOrEqual(250);
     const toSlow = ring.calls.filter(({ to, request }) => to === ring.node(2).id && request.kind === 'stage');
     expect(toSlow.length * SMALL.chunkBytes).toBeLessThanOrEqual(SMALL.lagBytesMax + SMALL.chunkBytes);
     disk.resolve(undefined);
     await settleOn(ring, ring.nodes.slice(0, 3), long);
+    expect(ring.pulledBytes).toBeGreaterThan(1_000);
+  });
+
+  test('waits a little for a replica that is only somewhat slower', async () => {
+    const ring = largeRing();
+    ring.node(2).store.beforeAppend = () => new Promise((resolve) => { ring.clock.after(2, () => { resolve(); }); });
+    for (const i of [0, 1]) ring.node(i).store.beforeAppend = () => new Promise((resolve) => { ring.clock.after(1, () => { resolve(); }); });
+    expect((await putBytes(ring, ring.node(0), bytesOf(3_000))).kind).toBe('stored');
+    await settleOn(ring, ring.nodes.slice(0, 3), bytesOf(3_000));
+    expect(ring.pulledBytes).toBe(0);
+  });
+
+  test('does not wait for one that is much slower', async () => {
+    const ring = largeRing();
+    ring.node(2).store.beforeAppend = () => new Promise((resolve) => { ring.clock.after(100, () => { resolve(); }); });
+    for (const i of [0, 1]) ring.node(i).store.beforeAppend = () => new Promise((resolve) => { ring.clock.after(1, () => { resolve(); }); });
+    expect((await putBytes(ring, ring.node(0), bytesOf(3_000))).kind).toBe('stored');
+    expect(ring.clock.nowMs).toBeLessThan(500);
+    await settleOn(ring, ring.nodes.slice(0, 3), bytesOf(3_000));
     expect(ring.pulledBytes).toBeGreaterThan(1_000);
   });
 
