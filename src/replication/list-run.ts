@@ -4,7 +4,7 @@
  *
  *   read names in the present epoch --full, or no more--> page
  *      |-- newer layout -----> go on in it behind the last name decided
- *      |-- no quorum --------> back off, go on there
+ *      |-- no quorum --------> back off, go on there, for some seconds
  *      `-- time is over -----> what there is so far, if anything was decided; else failed
  *
  * Every name is decided by a quorum of an epoch that was the present one meanwhile, so a change of the layout costs nothing
@@ -12,7 +12,7 @@
  */
 import { ballotText, ballotWallMs } from '../domain/ballot.ts';
 import type { ErrorCode } from '../domain/error-catalogue.ts';
-import type { MonotonicMs } from '../domain/instant.ts';
+import { isAtOrAfter, plusMs, type MonotonicMs } from '../domain/instant.ts';
 import { NAME_BYTES_MAX } from '../domain/limits.ts';
 import { compareNames } from '../domain/name-order.ts';
 import type { ListedObject, ListOutcome, ListRequest } from '../domain/object-operation.ts';
@@ -29,8 +29,8 @@ type Reading = { readonly kind: 'more' } | { readonly kind: 'end' } | { readonly
 /** One page. Never rejects. DHT_ERR_REQUEST_INVALID, DHT_ERR_NOT_READY, DHT_ERR_NO_QUORUM. */
 export async function listNames(context: OperationContext, request: ListRequest, deadline: MonotonicMs): Promise<ListOutcome> {
   const { prefix, delimiter, cursor } = request;
-  if (!prefix.isWellFormed() || Buffer.byteLength(prefix) > NAME_BYTES_MAX) return failed('DHT_ERR_REQUEST_INVALID', `the prefix is no UTF-8 text of at most ${NAME_BYTES_MAX} bytes`);
-  if (delimiter === '') return failed('DHT_ERR_REQUEST_INVALID', 'the delimiter is empty');
+  if (!isNamePart(prefix)) return failed('DHT_ERR_REQUEST_INVALID', `the prefix is no UTF-8 text of at most ${NAME_BYTES_MAX} bytes`);
+  if (delimiter !== null && (delimiter === '' || !isNamePart(delimiter))) return failed('DHT_ERR_REQUEST_INVALID', `the delimiter is no UTF-8 text of 1 to ${NAME_BYTES_MAX} bytes`);
   const point = cursor === null ? null : parseCursor(cursor);
   if (cursor !== null && point === null) return failed('DHT_ERR_REQUEST_INVALID', 'the cursor is none that this service gave');
   return await new ListRun(context, request, point, deadline).run();
@@ -55,12 +55,14 @@ class ListRun {
   }
 
   async run(): Promise<ListOutcome> {
+    const { clock, options, views } = this.#context;
+    const giveUpAt = plusMs(clock.monotonicNow(), options.unreachableDeadlineMs);
     for (let attempt = 1; ; attempt++) {
-      const view = this.#context.views.current();
+      const view = views.current();
       if (view === null) return failed('DHT_ERR_NOT_READY', 'this node is in no ring yet');
       const reading = await this.#read(view);
       if (reading.kind === 'more' || reading.kind === 'end') return this.#page(reading.kind);
-      if (this.#leftMs === 0) {
+      if (this.#leftMs === 0 || (reading.kind === 'failed' && isAtOrAfter(clock.monotonicNow(), giveUpAt))) {
         if (this.#reached !== this.#begin) return this.#page('more');
         return failed('DHT_ERR_NO_QUORUM', reading.kind === 'failed' ? reading.detail : 'the layout of the ring kept changing');
       }
@@ -125,6 +127,10 @@ class ListRun {
       this.#context.timers.after(Math.min(backOffMs(this.#context, attempt), this.#leftMs), resolve);
     });
   }
+}
+
+function isNamePart(text: string): boolean {
+  return text.isWellFormed() && Buffer.byteLength(text) <= NAME_BYTES_MAX;
 }
 
 function listedObject({ name, size, version }: ListedEntry): ListedObject {

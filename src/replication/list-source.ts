@@ -10,8 +10,8 @@
  */
 import type { Epoch } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
-import { FRAME_BODY_BYTES_MAX } from '../domain/limits.ts';
 import { positionOfKey } from '../domain/ring-position.ts';
+import { LISTED_BYTES_MAX, listedEntryBytes } from '../protocol/list-codec.ts';
 import type { ListedEntry, ListReply, ListRequest, StaleEpochReply } from '../protocol/message.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
 import { replicaSets } from '../ring/placement.ts';
@@ -58,7 +58,7 @@ export class ListSource {
     const entriesMax = Math.min(Math.max(limit, 1), this.#options.entriesMax);
     const entries: ListedEntry[] = [];
     const group: { text: string | null; count: number } = { text: null, count: 0 };
-    let bytesLeft = FRAME_BODY_BYTES_MAX;
+    let bytesLeft = LISTED_BYTES_MAX;
     let looksLeft = this.#options.looksMax;
     /** Looked at and left out since the last one given. */
     let passed: NamedEntry | null = null;
@@ -89,14 +89,9 @@ export class ListSource {
       if (batch.isLast || next === null) return { entries, isLast: true };
       if (looksLeft <= 0) break;
     }
-    if (passed !== null && listedEntryBytes(listedEntry(passed)) <= bytesLeft) entries.push(listedEntry(passed));
+    if (passed !== null && listedEntryBytes(passed) <= bytesLeft) entries.push(listedEntry(passed));
     return { entries, isLast: false };
   }
-}
-
-/** Bytes of an entry on the wire, at most: the name, two ballots, size, kind and lengths. */
-function listedEntryBytes({ name }: ListedEntry): number {
-  return Buffer.byteLength(name) + 96;
 }
 
 function listedEntry({ name, accepted, version, kind, size }: NamedEntry): ListedEntry {

@@ -19,7 +19,7 @@ export class RingQuorum {
   constructor(layout: Layout, rules: Rules) {
     const groups = new Map<string, Group>();
     for (const sets of allReplicaSets(layout)) {
-      const key = `${sets.old.join()};${sets.new.join()}`;
+      const key = `${sets.old.toSorted().join()};${sets.new.toSorted().join()}`;
       const group = groups.get(key);
       if (group === undefined) groups.set(key, { sets: votingSets(sets, rules), arcs: 1 });
       else group.arcs += 1;

@@ -20,24 +20,35 @@ import { FakeViews, ManualClock, OPTIONS } from './replica-ring.ts';
 
 /** The names of one node, in a sorted array: the contract of scanNames in its plainest form. */
 export class NameTable {
-  #entries: NamedEntry[] = [];
+  readonly #rows: { readonly bytes: Buffer; readonly entry: NamedEntry }[] = [];
 
   set(entry: NamedEntry): void {
-    this.delete(entry.name);
-    this.#entries.push(entry);
-    this.#entries.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
-  }
-
-  delete(name: string): void {
-    this.#entries = this.#entries.filter((entry) => entry.name !== name);
+    const bytes = Buffer.from(entry.name);
+    const at = this.#indexOf(bytes);
+    this.#rows.splice(at, this.#rows[at]?.entry.name === entry.name ? 1 : 0, { bytes, entry });
   }
 
   scanNames(prefix: string, from: { readonly name: string; readonly isInclusive: boolean } | null, limit: number): { readonly entries: readonly NamedEntry[]; readonly isLast: boolean } {
-    const rest = this.#entries.filter(({ name }) => {
-      const order = from === null ? 1 : Buffer.compare(Buffer.from(name), Buffer.from(from.name));
-      return name.startsWith(prefix) && (order > 0 || (order === 0 && from?.isInclusive === true));
-    });
-    return { entries: rest.slice(0, limit), isLast: rest.length <= limit };
+    let at = this.#indexOf(Buffer.from(from?.name ?? prefix));
+    if (from?.isInclusive === false && this.#rows[at]?.entry.name === from.name) at += 1;
+    const entries: NamedEntry[] = [];
+    for (; this.#rows[at]?.entry.name.startsWith(prefix) === true; at++) {
+      if (entries.length === limit) return { entries, isLast: false };
+      entries.push((this.#rows[at] as { readonly entry: NamedEntry }).entry);
+    }
+    return { entries, isLast: true };
+  }
+
+  /** Of the first row that isn't before the name. */
+  #indexOf(name: Buffer): number {
+    let low = 0;
+    let high = this.#rows.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (Buffer.compare(this.#rows[middle]?.bytes ?? name, name) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   flushed(): Promise<void> {
