@@ -139,8 +139,8 @@ export class FaultRunner {
 
   async #leave(fault: Fault, victim: number): Promise<boolean> {
     const node = this.#upNode(victim);
-    const members = node?.program()?.layout()?.members.length ?? 0;
-    if (node === null || members <= this.#membersMin) return false;
+    const stayers = this.#deps.cluster.views().filter(({ state }) => state === 'serving').length;
+    if (node === null || stayers <= this.#membersMin) return false;
     this.#note(fault, node);
     const outcome = await Promise.race([node.program()?.service.leave(), this.#deps.sim.clock.sleep(5000)]);
     return outcome?.kind === 'leaving';

@@ -50,7 +50,7 @@ export class SimCluster {
     const syncLatency = { ...this.#options.disk.syncLatency };
     const disk = new SimDisk({ clock: sim.clock, random: sim.random.fork(`disk of ${name}`) }, { ...this.#options.disk, syncLatency });
     const plug = { endpoint: network.endpoint(name), unplug: () => network.crash(name) };
-    const node = new SimNode({ sim, disk, syncLatency, plug, startProgram }, place);
+    const node = new SimNode({ sim, disk, syncLatency, plug, startProgram, names: () => this.nodes().map((other) => other.name) }, place);
     this.#nodes.push(node);
     node.start();
     return node;

@@ -76,6 +76,8 @@ export interface SimNodeDeps {
   readonly syncLatency: { minMs: number; maxMs: number };
   readonly plug: NetworkPlug;
   readonly startProgram: StartProgram;
+  /** Names of all nodes there are, as a name service gives them. */
+  readonly names: () => readonly string[];
 }
 
 interface Life {
@@ -154,7 +156,7 @@ export class SimNode {
       },
     };
     sim.note(this.name, 'process starts');
-    this.#deps.startProgram(doors, this.#place).then(
+    this.#deps.startProgram(doors, this.#presentPlace()).then(
       (program) => {
         if (this.#life === life) life.program = program;
       },
@@ -164,6 +166,14 @@ export class SimNode {
         else sim.abort(`${this.name} can't start: ${describe(error)}`);
       },
     );
+  }
+
+  /** A node with seeds finds those that came since too; a founder has none. */
+  #presentPlace(): NodePlace {
+    const { seeds } = this.#place;
+    if (seeds.length === 0) return this.#place;
+    const others = this.#deps.names().filter((name) => name !== this.name && !seeds.includes(name));
+    return { ...this.#place, seeds: [...seeds, ...others] };
   }
 
   /** The power fails. */
