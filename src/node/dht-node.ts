@@ -103,6 +103,7 @@ export class DhtNode implements NodeService {
     const { driver, store, confirmation, catchUp } = this.#parts;
     const { join, bootstrapExpect, isJoinOff } = this.#options;
     driver.start();
+    confirmation.start();
     const layout = store.layout();
     if (join.length > 0) {
       driver.dispatch({ kind: 'join', seeds: join, initialNames: join.slice(0, bootstrapExpect), whenMember: 'stay', timeoutMs: null });
@@ -111,7 +112,6 @@ export class DhtNode implements NodeService {
     }
     if (layout !== null) {
       catchUp.onLayout(layout);
-      confirmation.start();
       catchUp.doubt();
     }
     this.#watchedAt = this.#deps.clock.monotonicNow();
@@ -231,9 +231,12 @@ export class DhtNode implements NodeService {
     const { driver, store } = this.#parts;
     if (this.#isLeaving) return { kind: 'leaving' };
     const layout = driver.current()?.layout ?? null;
-    if (this.#end !== null || layout === null || memberById(layout, store.nodeId) === undefined) {
+    const member = layout === null ? undefined : memberById(layout, store.nodeId);
+    if (this.#end !== null || layout === null || member === undefined) {
       return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'this node is no member of a ring' };
     }
+    // Its move may be given up, and one that replaces a lost disk would then leave the lost one behind as a member.
+    if (member.state === 'joining') return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'this node is still joining' };
     this.#isLeaving = true;
     this.#deps.log.info('leaving the ring', { epoch: layout.epoch });
     // A joiner may be in a layout that is not durable yet: then this node isn't the last.
