@@ -23,10 +23,11 @@ import type { Timer } from '../ports/clock.ts';
 import { hasher, nodeKey } from '../ring/hasher.ts';
 import { effectiveReplicas, memberById } from '../ring/placement.ts';
 import { pointers } from '../ring/pointers.ts';
+import { renewIdentity } from '../storage/identity-renewal.ts';
 import { addressView } from './address-view.ts';
 import { explain } from './explain.ts';
 import { filesPage } from './files-listing.ts';
-import { assembleNode, type NodeParts } from './node-assembly.ts';
+import { assembleNode, nodeDirectory, type NodeParts } from './node-assembly.ts';
 import { registerNodeMetrics, type NodeCounters } from './node-metrics.ts';
 import type { NodeDeps, NodeEnd, NodeOptions } from './node-options.ts';
 import type {
@@ -51,6 +52,7 @@ export class DhtNode implements NodeService {
   readonly ended: Promise<NodeEnd>;
   #resolveEnded: (end: NodeEnd) => void = () => {};
   #end: NodeEnd | null = null;
+  #stopped: Promise<void> | null = null;
   #ports: { readonly httpPort: number | null; readonly adminPort: number | null } = { httpPort: null, adminPort: null };
   #joinWaiters: ((outcome: JoinOutcome) => void)[] = [];
   #isLeaving = false;
@@ -105,7 +107,9 @@ export class DhtNode implements NodeService {
     driver.start();
     confirmation.start();
     const layout = store.layout();
-    if (join.length > 0) {
+    if (layout === null && store.rejoin.length > 0) {
+      driver.dispatch({ kind: 'join', seeds: [...store.rejoin, ...join], initialNames: [], whenMember: 'stay', timeoutMs: null });
+    } else if (join.length > 0) {
       driver.dispatch({ kind: 'join', seeds: join, initialNames: join.slice(0, bootstrapExpect), whenMember: 'stay', timeoutMs: null });
     } else if (layout === null && !isJoinOff) {
       driver.dispatch({ kind: 'found' });
@@ -245,14 +249,24 @@ export class DhtNode implements NodeService {
     return { kind: 'leaving' };
   }
 
-  /** Stops as for a restart: peers are told, what is in work ends, the data stays. */
-  async stop(): Promise<void> {
+  /** Stops as for a restart: peers are told, what is in work ends, the data stays. A lost identity is renewed on the way. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     if (this.#end === null) {
       this.#parts.driver.dispatch({ kind: 'stopping' });
       await new Promise<void>((resolve) => { this.#deps.clock.after(this.#options.tuning.farewellMs, resolve); });
     }
     this.#finish({ kind: 'stopped' });
+    const layout = this.#parts.store.layout();
     await this.#parts.close();
+    if (this.#end?.kind !== 'identity-lost') return;
+    const others = layout?.members.filter((m) => m.nodeId !== this.#parts.store.nodeId).map((m) => m.advertise) ?? [];
+    const { disk, random } = this.#deps;
+    await renewIdentity({ disk, random: random.fork('renewal') }, nodeDirectory(this.#options.dataDirectory, this.#address), others);
   }
 
   // ------------------------------------------------------------------------------------------------------- inside

@@ -113,6 +113,11 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     );
   }
 
+  /** Members of the ring that this renewed node has to join again; empty for all others. */
+  get rejoin(): readonly string[] {
+    return this.#identity.rejoin;
+  }
+
   async close(): Promise<void> {
     await this.#log.close();
     await this.#lock.release();
