@@ -29,8 +29,8 @@ export type Fault =
   | { readonly kind: 'delay-spike'; readonly delayMs: number; readonly durationMs: number }
   | { readonly kind: 'clock-skew'; readonly victim: number; readonly skewMs: number }
   | { readonly kind: 'slow-disk'; readonly victim: number; readonly syncMs: number; readonly durationMs: number }
-  /** A sync fails: the process ends and is started again after a while. */
-  | { readonly kind: 'disk-error'; readonly victim: number; readonly downMs: number }
+  /** A sync fails: the process ends by itself. */
+  | { readonly kind: 'disk-error'; readonly victim: number }
   /** The process stands still: a stopped container, a long collection. */
   | { readonly kind: 'pause'; readonly victim: number; readonly durationMs: number };
 
@@ -98,13 +98,13 @@ function draw(kind: FaultKind, random: Random): Fault {
   switch (kind) {
     case 'crash':
     case 'wipe':
-    case 'disk-error':
       return { kind, victim, downMs: spell(random) };
     case 'crash-all':
       return { kind, downMs: spell(random) };
     case 'join':
       return { kind };
     case 'leave':
+    case 'disk-error':
     case 'reset':
       return { kind, victim };
     case 'partition':

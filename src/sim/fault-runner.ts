@@ -94,8 +94,13 @@ export class FaultRunner {
       }
       case 'slow-disk':
         return await this.#slowDisk(fault, this.#anyNode(fault.victim), fault.syncMs, fault.durationMs);
-      case 'disk-error':
-        return await this.#diskError(fault, this.#upNode(fault.victim), fault.downMs);
+      case 'disk-error': {
+        const node = this.#upNode(fault.victim);
+        if (node === null) return false;
+        this.#note(fault, node);
+        node.failSync();
+        return true;
+      }
       case 'pause':
         return await this.#pause(fault, this.#upNode(fault.victim), fault.durationMs);
       default:
@@ -152,17 +157,6 @@ export class FaultRunner {
     node.slowDisk(syncMs);
     await this.#sleep(durationMs);
     node.slowDisk(null);
-    return true;
-  }
-
-  async #diskError(fault: Fault, node: SimNode | null, downMs: number): Promise<boolean> {
-    if (node === null) return false;
-    this.#note(fault, node);
-    node.failSync();
-    const { sim } = this.#deps;
-    await sim.waitUntil(() => this.#isFinished || !node.isUp(), REST_WAIT_MS, 100);
-    await this.#sleep(downMs);
-    node.start();
     return true;
   }
 
