@@ -197,11 +197,11 @@ export class Workload {
     const tag = op.kind === 'put' ? ` ${op.tag.slice(0, 8)}` : '';
     const condition = op.kind === 'get' || op.condition.kind === 'none' ? '' : ` if ${op.condition.kind}`;
     this.#deps.note(who, `${op.kind} ${name}${tag}${condition}`);
-    return this.#deps.history.invoke(who, name, op, this.#deps.clock.nowMs());
+    return this.#deps.history.invoke(who, name, op);
   }
 
   #returned(who: string, number: number, name: string, what: string, result: ModelResult): void {
-    this.#deps.history.returned(number, result, this.#deps.clock.nowMs());
+    this.#deps.history.returned(number, result);
     const detail = result.kind === 'value' ? ` ${result.tag === null ? 'nothing' : result.tag.slice(0, 8)}` : '';
     this.#end(who, name, what, `${result.kind}${detail}`, result.kind);
   }
