@@ -23,6 +23,9 @@ export const BODY_SIZES: readonly number[] = [0, 1, 100, 4096, 60_000, 131_072];
 /** How often each is drawn: large bodies cost time and rarely find more. */
 const SIZE_WEIGHTS: readonly number[] = [2, 2, 6, 4, 1, 1];
 
+/** Share of the operations that go to one name, so that clients meet. */
+const HOT_SHARE = 0.3;
+
 /** An entry to the ring: a node's object service as a client reaches it. */
 export interface Gateway {
   readonly name: string;
@@ -83,7 +86,7 @@ export class Workload {
     const random = this.#deps.random.fork(who);
     for (let i = 0; i < this.#options.operationsPerClient; i++) {
       await this.#deps.clock.sleep(random.float() * this.#options.thinkMsMax);
-      const name = pick(random, this.#options.names);
+      const name = chance(random, HOT_SHARE) ? (this.#options.names[0] as string) : pick(random, this.#options.names);
       const draw = random.float();
       if (draw < 0.4) await this.get(who, name, random);
       else if (draw < 0.85) await this.put(who, name, random);
