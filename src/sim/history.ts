@@ -22,6 +22,11 @@ export class History {
     return this.#entries.filter((entry) => entry !== null);
   }
 
+  /** A moment of its own, between what was called or answered before and after. */
+  moment(): number {
+    return this.#moment++;
+  }
+
   /** Opens an entry: its outcome counts as unknown until one of the calls below. Returns its number. */
   invoke(client: string, name: string, op: ModelOp): number {
     return this.#entries.push({ client, key: name, op, invokeAt: this.#moment++, returnAt: null, result: null }) - 1;

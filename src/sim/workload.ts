@@ -219,7 +219,7 @@ export class Workload {
 
   async listAll(who: string, random: Random, prefix: string, delimiter: string | null, limit: number): Promise<Listing | null> {
     const { clock, note, fail } = this.#deps;
-    const startAt = clock.nowMs();
+    const startAt = this.#deps.history.moment();
     const names: string[] = [];
     const commonPrefixes: string[] = [];
     let cursor: string | null = null;
@@ -246,7 +246,7 @@ export class Workload {
       }
       if (cursor !== null && chance(random, 0.3)) await clock.sleep(random.float() * 500);
     } while (cursor !== null);
-    const listing: Listing = { client: who, prefix, delimiter, startAt, endAt: clock.nowMs(), names, commonPrefixes };
+    const listing: Listing = { client: who, prefix, delimiter, startAt, endAt: this.#deps.history.moment(), names, commonPrefixes };
     note(who, `list "${prefix}" -> ${[...names, ...commonPrefixes].join(', ')}`);
     this.#count('list complete');
     checkOrder(listing).forEach(fail);
