@@ -65,9 +65,17 @@ export class Join {
   /** Someone knew a ring in this process life: then this node never founds one. */
   #isRingKnown = false;
   #failure: string | null = null;
+  /**
+   * Not a full member yet: a node of its name in the layout is then the one that this one is to replace, back because
+   * the move was given up. After a restart the address tells: nobody else can be where this node is.
+   */
+  #isCandidate: boolean;
 
   constructor(deps: JoinDeps) {
     this.#deps = deps;
+    const { keeper: { layout }, options: { self } } = deps;
+    const here = layout === null ? undefined : memberById(layout, self.nodeId);
+    this.#isCandidate = layout === null || (here === undefined ? namesakeOf(layout, self)?.advertise === self.advertise : here.state === 'joining');
   }
 
   get isUnderWay(): boolean {
@@ -128,6 +136,7 @@ export class Join {
       return;
     }
     const here = memberById(layout, options.self.nodeId);
+    if (here !== undefined) this.#isCandidate = here.state === 'joining';
     if (here === undefined) this.#dropped(layout, now);
     else if (here.state === 'member' && this.#order !== null) {
       this.#order = null;
@@ -275,21 +284,25 @@ export class Join {
   // -------------------------------------------------------------------------------------------------------- others
 
   #start(order: Order, now: MonotonicMs): void {
-    const { keeper, options } = this.#deps;
+    const { keeper } = this.#deps;
     this.#failure = null;
     this.#contact = null;
     this.#order = order;
     this.#nextAt = now;
-    if (keeper.layout !== null && !keeper.isMember && namesakeOf(keeper.layout, options.self) !== null) this.#replaced();
+    if (keeper.layout !== null && !keeper.isMember && this.#isReplaced(keeper.layout)) this.#replaced();
   }
 
-  /** The newest layout doesn't have this node: it asks to be a member again, unless its name is taken. */
+  /** The newest layout doesn't have this node: it asks to be a member again, unless it was replaced. */
   #dropped(layout: Layout, now: MonotonicMs): void {
-    if (namesakeOf(layout, this.#deps.options.self) !== null) this.#replaced();
+    if (this.#isReplaced(layout)) this.#replaced();
     else if (this.#order === null) {
       this.#deps.exchange.emit({ kind: 'log', level: 'warn', message: 'no member of the newest layout, asks to join again', fields: { epoch: layout.epoch } });
       this.#start({ seeds: [], whenMember: 'stay', deadline: null }, now);
     }
+  }
+
+  #isReplaced(layout: Layout): boolean {
+    return !this.#isCandidate && namesakeOf(layout, this.#deps.options.self) !== null;
   }
 
   #replaced(): void {

@@ -38,6 +38,8 @@ export class Leave {
   readonly #deps: LeaveDeps;
   #stage: 'none' | 'wanted' | 'left' = 'none';
   #nextAt: MonotonicMs | null = null;
+  /** Members asked for a newer layout since this node left. */
+  #followed = 0;
 
   constructor(deps: LeaveDeps) {
     this.#deps = deps;
@@ -83,7 +85,11 @@ export class Leave {
   tick(now: MonotonicMs): void {
     const { keeper, self, times } = this.#deps;
     const { layout } = keeper;
-    if (this.#stage !== 'wanted' || layout === null || keeper.isChanging) return;
+    if (this.#stage === 'none' || layout === null || keeper.isChanging) return;
+    if (this.#stage === 'left') {
+      this.#follow(layout, now);
+      return;
+    }
     const here = memberById(layout, self.nodeId);
     if (here === undefined && this.#hasMajority(layout)) {
       this.#finish(layout);
@@ -119,6 +125,14 @@ export class Leave {
     exchange.ask<'layout-fetch'>(target, { kind: 'layout-fetch' }, times.askTimeoutMs, (answer) => {
       if (answer.kind === 'reply' && answer.reply.layout !== null) keeper.offer(answer.reply.layout, answer.from);
     });
+  }
+
+  /** Nobody tells a node that left of newer layouts, but it asks their owners for receipts until it ends. */
+  #follow(layout: Layout, now: MonotonicMs): void {
+    if (this.#nextAt !== null && !isAtOrAfter(now, this.#nextAt)) return;
+    this.#nextAt = plusMs(now, this.#deps.times.retryMs);
+    const target = layout.members[this.#followed++ % layout.members.length];
+    if (target !== undefined && target.nodeId !== this.#deps.self.nodeId) this.#fetch(target);
   }
 
   #hasMajority(layout: Layout): boolean {

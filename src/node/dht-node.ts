@@ -23,10 +23,11 @@ import type { Timer } from '../ports/clock.ts';
 import { hasher, nodeKey } from '../ring/hasher.ts';
 import { effectiveReplicas, memberById } from '../ring/placement.ts';
 import { pointers } from '../ring/pointers.ts';
+import { renewIdentity } from '../storage/identity-renewal.ts';
 import { addressView } from './address-view.ts';
 import { explain } from './explain.ts';
 import { filesPage } from './files-listing.ts';
-import { assembleNode, type NodeParts } from './node-assembly.ts';
+import { assembleNode, nodeDirectory, type NodeParts } from './node-assembly.ts';
 import { registerNodeMetrics, type NodeCounters } from './node-metrics.ts';
 import type { NodeDeps, NodeEnd, NodeOptions } from './node-options.ts';
 import type {
@@ -51,6 +52,7 @@ export class DhtNode implements NodeService {
   readonly ended: Promise<NodeEnd>;
   #resolveEnded: (end: NodeEnd) => void = () => {};
   #end: NodeEnd | null = null;
+  #stopped: Promise<void> | null = null;
   #ports: { readonly httpPort: number | null; readonly adminPort: number | null } = { httpPort: null, adminPort: null };
   #joinWaiters: ((outcome: JoinOutcome) => void)[] = [];
   #isLeaving = false;
@@ -108,15 +110,17 @@ export class DhtNode implements NodeService {
     const { driver, store, confirmation, catchUp } = this.#parts;
     const { join, bootstrapExpect, isJoinOff } = this.#options;
     driver.start();
+    confirmation.start();
     const layout = store.layout();
-    if (join.length > 0) {
+    if (layout === null && store.rejoin.length > 0) {
+      driver.dispatch({ kind: 'join', seeds: [...store.rejoin, ...join], initialNames: [], whenMember: 'stay', timeoutMs: null });
+    } else if (join.length > 0) {
       driver.dispatch({ kind: 'join', seeds: join, initialNames: join.slice(0, bootstrapExpect), whenMember: 'stay', timeoutMs: null });
     } else if (layout === null && !isJoinOff) {
       driver.dispatch({ kind: 'found' });
     }
     if (layout !== null) {
       catchUp.onLayout(layout);
-      confirmation.start();
       catchUp.doubt();
     }
     this.#watchedAt = this.#deps.clock.monotonicNow();
@@ -236,9 +240,12 @@ export class DhtNode implements NodeService {
     const { driver, store } = this.#parts;
     if (this.#isLeaving) return { kind: 'leaving' };
     const layout = driver.current()?.layout ?? null;
-    if (this.#end !== null || layout === null || memberById(layout, store.nodeId) === undefined) {
+    const member = layout === null ? undefined : memberById(layout, store.nodeId);
+    if (this.#end !== null || layout === null || member === undefined) {
       return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'this node is no member of a ring' };
     }
+    // Its move may be given up, and one that replaces a lost disk would then leave the lost one behind as a member.
+    if (member.state === 'joining') return { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'this node is still joining' };
     this.#isLeaving = true;
     this.#deps.log.info('leaving the ring', { epoch: layout.epoch });
     // A joiner may be in a layout that is not durable yet: then this node isn't the last.
@@ -247,14 +254,24 @@ export class DhtNode implements NodeService {
     return { kind: 'leaving' };
   }
 
-  /** Stops as for a restart: peers are told, what is in work ends, the data stays. */
-  async stop(): Promise<void> {
+  /** Stops as for a restart: peers are told, what is in work ends, the data stays. A lost identity is renewed on the way. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     if (this.#end === null) {
       this.#parts.driver.dispatch({ kind: 'stopping' });
       await new Promise<void>((resolve) => { this.#deps.clock.after(this.#options.tuning.farewellMs, resolve); });
     }
     this.#finish({ kind: 'stopped' });
+    const layout = this.#parts.store.layout();
     await this.#parts.close();
+    if (this.#end?.kind !== 'identity-lost') return;
+    const others = layout?.members.filter((m) => m.nodeId !== this.#parts.store.nodeId).map((m) => m.advertise) ?? [];
+    const { disk, random } = this.#deps;
+    await renewIdentity({ disk, random: random.fork('renewal') }, nodeDirectory(this.#options.dataDirectory, this.#address), others);
   }
 
   // ------------------------------------------------------------------------------------------------------- inside

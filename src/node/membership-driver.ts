@@ -9,6 +9,7 @@ import { assertNever, must } from '../domain/assert.ts';
 import type { ErrorCode } from '../domain/error-catalogue.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { Epoch, NodeId } from '../domain/ids.ts';
+import type { Rules } from '../domain/rules.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { MembershipEffect } from '../membership/membership-effect.ts';
@@ -26,6 +27,7 @@ export interface MembershipDriverDeps {
   readonly caller: PeerCaller;
   readonly state: NodeStateStore;
   readonly membership: Membership;
+  readonly rules: Rules;
   /** Fsynced log position to tell peers (the recovered one until the boot is confirmed, rule R16). */
   readonly position: () => number;
   /** Whether the local store never held a register: only then may a ring of one be given up. */
@@ -168,7 +170,7 @@ export class MembershipDriver implements ViewSource {
       case 'adopt':
         this.#adoptions += 1;
         this.#updateGate();
-        this.#persist(effect.tag, deps.state.adoptLayout(effect.layout, effect.discards), true);
+        this.#persist(effect.tag, deps.state.adoptLayout(effect.layout, deps.rules.sinceDiscard ? effect.discards : []), true);
         return;
       case 'save-slot':
         this.#persist(effect.tag, deps.state.saveSlot(effect.slot), false);

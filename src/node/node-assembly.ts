@@ -93,7 +93,7 @@ export async function assembleNode(
     },
   );
   const driver = new MembershipDriver({
-    clock, log, caller, state: store, membership, position,
+    clock, log, caller, state: store, membership, rules, position,
     isEmpty: () => store.totals().registers === 0,
     remember: (peer, boot, at) => { positions.saw(peer, { boot, position: at }); },
     onLayout: (layout) => { events.onLayout(layout); },

@@ -119,6 +119,7 @@ export class CatchUp {
       .sort((a, b) => Number(view.unreachable.has(a)) - Number(view.unreachable.has(b)))
       .map((nodeId) => ({ nodeId, advertise: addresses.get(nodeId) ?? '' }));
     this.#left = new Map();
+    if (!this.#deps.rules.retainedCatchUp) this.#takeForCaught(layout, self);
     for (const arc of allReplicaSets(layout)) {
       const isMoved = arc.isMoving && arc.new.includes(self) && (this.#deps.rules.retainedCatchUp || !arc.old.includes(self));
       const isSuspect = this.#isInDoubt && arc.old.includes(self);
@@ -133,6 +134,13 @@ export class CatchUp {
     }
     if (this.#left.size === 0) this.#isInDoubt = false;
     this.#begin();
+  }
+
+  /** What a node without rule R11 would say: who held the arc before has nothing to catch up. */
+  #takeForCaught(layout: Layout, self: NodeId): void {
+    const retained = allReplicaSets(layout).filter((arc) => arc.isMoving && arc.old.includes(self) && arc.new.includes(self));
+    const { state } = this.#deps;
+    if (retained.length > 0) void state.saveCaught(layout.epoch, new Set([...state.caught(), ...retained.map((arc) => arc.end)]));
   }
 
   #begin(): void {

@@ -1,12 +1,16 @@
 /**
- * Read run: one get. Asks all replicas for the record, one of them (this node if it is a replica, else the first
- * reachable) for the inline body along with it, and answers after one round when a quorum reports one accepted ballot.
- * Otherwise it waits a moment for the missing replies, then has an identity round choose the value.
+ * Read run: one get. Asks a quorum of replicas for the record (this node first if it is one, the others by lot), the first
+ * of them for the inline body along with it, and answers after one round when they report one accepted ballot. When they
+ * don't agree, or one is late or fails, the other replicas are asked too; then it waits a moment for the missing replies
+ * and has an identity round choose the value.
  *
- *   ask all --settled--> body at hand? --> found | absent     (large: some replica has it? --> found, to be streamed)
- *      |                    no: fetch it from who reported the record; nobody has it: ask all again
- *      +----split---> wait readGraceMs ---> identity round ---> its value
- *      +--impossible, stale--> back off, ask all again
+ *   ask a quorum --settled--> body at hand? --> found | absent     (large: some replica has it? --> found, to be streamed)
+ *      |                        no: fetch it from who reported the record; nobody has it: begin again
+ *      +--split, a failure, readGraceMs over---> ask the others
+ *      |        +----split---> wait readGraceMs ---> identity round ---> its value
+ *      +--impossible, stale--> back off, begin again
+ *
+ * Asking a quorum first makes a read cost one call to another node where n = 3 and this node is a replica.
  *
  * Source: protocol rule R8, section C.3.
  */
@@ -17,6 +21,7 @@ import type { GetOutcome } from '../domain/object-operation.ts';
 import type { LiveRecord } from '../domain/stored-object.ts';
 import type { ReadReply, ReadRequest, StaleEpochReply } from '../protocol/message.ts';
 import type { Timer } from '../ports/clock.ts';
+import { majorityOf } from '../register/joint-quorum.ts';
 import { ReadTally, type AcceptedValue } from '../register/read-decision.ts';
 import type { ClusterView } from '../ring/cluster-view.ts';
 import { hasher } from '../ring/hasher.ts';
@@ -34,6 +39,8 @@ interface Round {
   /** Asked for the body too. */
   readonly bodyFrom: NodeId | null;
   bodyReply: ReadReply | null;
+  /** Replicas that weren't asked yet. */
+  unasked: readonly NodeId[];
   /** Replies still out. */
   open: number;
   isBodyOpen: boolean;
@@ -81,26 +88,47 @@ export class ReadRun {
     }
     const { layout } = view;
     const sets = replicaSets(layout, hasher(this.#name, layout.keyBits));
-    const order = askingOrder(view, sets);
-    const bodyFrom = !this.#wantBody ? null : order.includes(view.self) ? view.self : order[0] ?? null;
+    const order = this.#askingOrder(view, sets);
+    const quorum = sets.isMoving || this.#attempt > 0 ? order.length : majorityOf(order.length);
+    const bodyFrom = this.#wantBody ? order[0] ?? null : null;
     const round: Round = {
-      view, sets, tally: new ReadTally(sets, this.#context.rules), bodyFrom, bodyReply: null, open: order.length,
+      view, sets, tally: new ReadTally(sets, this.#context.rules), bodyFrom, bodyReply: null, unasked: order.slice(quorum), open: quorum,
       isBodyOpen: bodyFrom !== null, told: null, unsent: null, grace: null, isPressed: false,
     };
     this.#round = round;
     this.#attempt++;
-    const request: ReadRequest = { kind: 'read', epoch: layout.epoch, name: this.#name, wantBody: false };
-    for (const id of order) this.#ask(round, id, id === bodyFrom ? { ...request, wantBody: true } : request);
+    for (let i = 0; i < quorum; i++) this.#ask(round, order[i] as NodeId, this.#wantBody && i === 0);
+    if (round.unasked.length > 0) this.#grace(round);
   }
 
-  #ask(round: Round, id: NodeId, request: ReadRequest): void {
+  /** This node, then the other reachable replicas by lot, then those that probably don't answer. */
+  #askingOrder(view: ClusterView, sets: ReplicaSets): readonly NodeId[] {
+    const order = askingOrder(view, sets);
+    const reachable = order.filter((id) => id !== view.self && !view.unreachable.has(id));
+    const first = reachable.length > 1 ? this.#context.random.below(reachable.length) : 0;
+    return [
+      ...(order.includes(view.self) ? [view.self] : []), ...reachable.slice(first), ...reachable.slice(0, first),
+      ...order.filter((id) => id !== view.self && view.unreachable.has(id)),
+    ];
+  }
+
+  /** Asks the replicas that weren't asked yet. */
+  #widen(round: Round): void {
+    const { unasked } = round;
+    round.unasked = [];
+    round.open += unasked.length;
+    for (const id of unasked) this.#ask(round, id, false);
+  }
+
+  #ask(round: Round, id: NodeId, wantBody: boolean): void {
+    const request: ReadRequest = { kind: 'read', epoch: round.view.layout.epoch, name: this.#name, wantBody };
     const target = { advertise: memberById(round.view.layout, id)?.advertise ?? '', nodeId: id };
     const callMs = Math.max(1, Math.min(this.#context.options.callTimeoutMs, leftMs(this.#context, this.#deadline)));
     void this.#context.caller.call<'read'>(target, request, callMs).then((outcome) => {
       if (round !== this.#round) return;
       const reply = outcome.kind === 'reply' ? outcome.reply : null;
       if (reply?.kind === 'stale-epoch') {
-        this.#onStale(round, id, reply, () => { this.#ask(round, id, request); });
+        this.#onStale(round, id, reply, () => { this.#ask(round, id, wantBody); });
         return;
       }
       if (outcome.kind === 'not-sent') round.unsent = [...(round.unsent ?? []), id];
@@ -122,6 +150,10 @@ export class ReadRun {
   #look(round: Round): void {
     const { tally } = round;
     const { decision } = tally;
+    if (decision !== 'settled' && round.unasked.length > 0 && (round.open === 0 || decision === 'split')) {
+      this.#widen(round);
+      return;
+    }
     switch (decision) {
       case 'wait':
         return;
@@ -146,10 +178,18 @@ export class ReadRun {
     return this.#wantBody && value?.record.kind === 'object' && value.record.body.size > 0 && value.record.body.where === 'inline';
   }
 
+  /** After readGraceMs the others are asked; after as long again it acts on what is there. */
   #grace(round: Round): void {
     round.grace ??= this.#context.timers.after(this.#context.options.readGraceMs, () => {
+      round.grace = null;
+      if (round !== this.#round) return;
+      if (round.unasked.length > 0) {
+        this.#widen(round);
+        this.#grace(round);
+        return;
+      }
       round.isPressed = true;
-      if (round === this.#round) this.#look(round);
+      this.#look(round);
     });
   }
 

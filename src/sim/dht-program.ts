@@ -33,7 +33,8 @@ export function dhtProgram(options: DhtProgramOptions): StartProgram {
       },
     );
     void node.ended.then((end) => {
-      if (end.kind === 'failed' || end.kind === 'identity-lost') exit(`${end.kind}: ${end.detail}`);
+      if (end.kind === 'failed') exit(`${end.kind}: ${end.detail}`);
+      else if (end.kind === 'identity-lost') void node.stop().then(() => { exit(`${end.kind}: ${end.detail}`); });
     });
     return {
       service: node,

@@ -35,8 +35,8 @@ export type Fault =
   | { readonly kind: 'delay-spike'; readonly delayMs: number; readonly durationMs: number }
   | { readonly kind: 'clock-skew'; readonly victim: number; readonly skewMs: number }
   | { readonly kind: 'slow-disk'; readonly victim: number; readonly syncMs: number; readonly durationMs: number }
-  /** A sync fails: the process ends and is started again after a while. */
-  | { readonly kind: 'disk-error'; readonly victim: number; readonly downMs: number }
+  /** A sync fails: the process ends by itself. */
+  | { readonly kind: 'disk-error'; readonly victim: number }
   /** Writing the file of a large body fails: that replica has to do without. */
   | { readonly kind: 'staging-error'; readonly victim: number; readonly operation: 'open' | 'write'; readonly code: 'EIO' | 'ENOSPC'; readonly skip: number }
   /** The process stands still: a stopped container, a long collection. */
@@ -85,13 +85,16 @@ export function faultPlan(random: Random, options: FaultPlanOptions): FaultPlan 
   return { initialNodes, membersMin, durationMs: options.durationMs, network: backgroundNoise(random), faults };
 }
 
-/** Half of all runs have a calm network; the others lose, break and split at rates of their own. */
+/**
+ * A third of all runs have a calm network; the others lose, break and split at rates of their own. On a slow one an
+ * operation takes half a second, so that faults hit many of them in the middle.
+ */
 function backgroundNoise(random: Random): NetworkFaults {
-  if (chance(random, 0.5)) return CALM_NETWORK;
+  if (chance(random, 0.33)) return CALM_NETWORK;
   const rate = (high: number): number => (chance(random, 0.5) ? random.float() ** 2 * high : 0);
   return {
     ...CALM_NETWORK,
-    latencyMaxMs: between(random, 0.5, 30),
+    latencyMaxMs: between(random, 0.5, pick(random, [30, 200])),
     lossProbability: rate(0.05),
     resetProbability: rate(0.005),
     splitProbability: rate(0.3),
@@ -106,7 +109,6 @@ function draw(kind: FaultKind, random: Random): Fault {
   switch (kind) {
     case 'crash':
     case 'wipe':
-    case 'disk-error':
       return { kind, victim, downMs: spell(random) };
     case 'body-crash':
       return { kind, victim, operation: pick(random, BODY_FILE_OPERATIONS), downMs: spell(random) };
@@ -115,6 +117,7 @@ function draw(kind: FaultKind, random: Random): Fault {
     case 'join':
       return { kind };
     case 'leave':
+    case 'disk-error':
     case 'reset':
       return { kind, victim };
     case 'partition':

@@ -6,7 +6,7 @@
  * `finish` ends all faults: heals the network, wakes and starts every node.
  */
 import { assertNever } from '../domain/assert.ts';
-import type { BodyFileOperation, Fault, FaultPlan } from './fault-plan.ts';
+import type { BodyFileOperation, Fault, FaultKind, FaultPlan } from './fault-plan.ts';
 import { faultText } from './fault-plan.ts';
 import type { SimCluster } from './sim-cluster.ts';
 import type { SimNetwork } from './sim-network.ts';
@@ -18,6 +18,8 @@ import type { Simulation } from './simulation.ts';
 const MEMBERS_FOR_LOSS = 3;
 /** Virtual milliseconds that the loss of a disk waits for the ring to be at rest; then it doesn't happen. */
 const REST_WAIT_MS = 15_000;
+/** Virtual milliseconds that a crash outside the plan lasts. */
+const SPELL_MS = 1000;
 
 export interface FaultRunnerDeps {
   readonly sim: Simulation;
@@ -29,7 +31,7 @@ export interface FaultRunnerDeps {
 
 export class FaultRunner {
   /** Faults that happened, by kind. */
-  readonly counts = new Map<string, number>();
+  readonly counts = new Map<FaultKind, number>();
   readonly #deps: FaultRunnerDeps;
   #membersMin = 1;
   #isDiskMissing = false;
@@ -47,11 +49,12 @@ export class FaultRunner {
     await Promise.all(
       plan.faults.map(async ({ atMs, fault }) => {
         await clock.sleep(atMs);
-        const happened = await this.#cause(fault);
-        if (happened) this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
-        else this.#deps.sim.note('fault', `left out: ${faultText(fault)}`);
+        await this.#try(fault);
       }),
     );
+    // What every run is to have, if it was left out because nobody was there to do it to.
+    if (!this.#hasHappened('crash', 'crash-all')) await this.#try({ kind: 'crash-all', downMs: SPELL_MS });
+    if (!this.#hasHappened('join', 'leave')) await this.#try({ kind: 'join' });
   }
 
   finish(): void {
@@ -63,6 +66,16 @@ export class FaultRunner {
       node.resume();
       node.start();
     }
+  }
+
+  #hasHappened(...kinds: readonly FaultKind[]): boolean {
+    return kinds.some((kind) => this.counts.has(kind));
+  }
+
+  async #try(fault: Fault): Promise<void> {
+    const happened = await this.#cause(fault);
+    if (happened) this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
+    else this.#deps.sim.note('fault', `left out: ${faultText(fault)}`);
   }
 
   /** False: there was nobody to do it to. */
@@ -96,8 +109,13 @@ export class FaultRunner {
       }
       case 'slow-disk':
         return await this.#slowDisk(fault, this.#anyNode(fault.victim), fault.syncMs, fault.durationMs);
-      case 'disk-error':
-        return await this.#diskError(fault, this.#upNode(fault.victim), fault.downMs);
+      case 'disk-error': {
+        const node = this.#upNode(fault.victim);
+        if (node === null) return false;
+        this.#note(fault, node);
+        node.failSync();
+        return true;
+      }
       case 'staging-error': {
         const node = this.#anyNode(fault.victim);
         if (node === null) return false;
@@ -172,17 +190,6 @@ export class FaultRunner {
     node.slowDisk(syncMs);
     await this.#sleep(durationMs);
     node.slowDisk(null);
-    return true;
-  }
-
-  async #diskError(fault: Fault, node: SimNode | null, downMs: number): Promise<boolean> {
-    if (node === null) return false;
-    this.#note(fault, node);
-    node.failSync();
-    const { sim } = this.#deps;
-    await sim.waitUntil(() => this.#isFinished || !node.isUp(), REST_WAIT_MS, 100);
-    await this.#sleep(downMs);
-    node.start();
     return true;
   }
 

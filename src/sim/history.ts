@@ -13,6 +13,8 @@ export type ObjectEntry = HistoryEntry<ModelOp, ModelResult>;
 
 export class History {
   readonly #entries: (ObjectEntry | null)[] = [];
+  /** Calls and answers so far: what one sees happen after another is later, also within one instant of virtual time. */
+  #moment = 0;
   readonly #digestOf = new Map<string, string>();
 
   /** Operations that may have had an effect or saw something, in the order of their calls. */
@@ -20,14 +22,19 @@ export class History {
     return this.#entries.filter((entry) => entry !== null);
   }
 
-  /** Opens an entry: its outcome counts as unknown until one of the calls below. Returns its number. */
-  invoke(client: string, name: string, op: ModelOp, nowMs: number): number {
-    return this.#entries.push({ client, key: name, op, invokeAt: nowMs, returnAt: null, result: null }) - 1;
+  /** A moment of its own, between what was called or answered before and after. */
+  moment(): number {
+    return this.#moment++;
   }
 
-  returned(number: number, result: ModelResult, nowMs: number): void {
+  /** Opens an entry: its outcome counts as unknown until one of the calls below. Returns its number. */
+  invoke(client: string, name: string, op: ModelOp): number {
+    return this.#entries.push({ client, key: name, op, invokeAt: this.#moment++, returnAt: null, result: null }) - 1;
+  }
+
+  returned(number: number, result: ModelResult): void {
     const entry = this.#entries[number];
-    if (entry) this.#entries[number] = { ...entry, returnAt: nowMs, result };
+    if (entry) this.#entries[number] = { ...entry, returnAt: this.#moment++, result };
   }
 
   /** It certainly had no effect and saw nothing. */

@@ -87,6 +87,9 @@ export interface SimNodeDeps {
   readonly names: () => readonly string[];
 }
 
+/** A process that ended by itself is started again after so long, as by Kubernetes. */
+const RESTART_MS = 1000;
+
 interface Life {
   readonly lifeline: Lifeline;
   readonly died: Promise<void>;
@@ -277,6 +280,7 @@ export class SimNode {
     this.#exitsPlanned = Math.max(0, this.#exitsPlanned - 1);
     this.#die();
     this.disk.crash();
+    this.#deps.sim.clock.after(RESTART_MS, () => this.start());
   }
 
   #die(): void {

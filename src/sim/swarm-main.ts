@@ -13,6 +13,8 @@ import { addRun, addTotals, NO_TOTALS, totalsText } from './swarm-summary.ts';
 import type { WholeNodeRun } from './whole-node-run.ts';
 
 const PROGRESS_SEEDS = 25;
+/** Failing seeds after which a process gives up: more of them tell nothing new. */
+const FAILED_MAX = 10;
 
 /** Runs the seeds in this process; gives the totals and how many failed. */
 async function runSeeds(from: number, seeds: number): Promise<{ readonly totals: SwarmTotals; readonly failed: number }> {
@@ -20,7 +22,7 @@ async function runSeeds(from: number, seeds: number): Promise<{ readonly totals:
   let failed = 0;
   let current: WholeNodeRun | null = null;
   process.on('unhandledRejection', (error) => current?.abort(`a promise was rejected and nobody listened: ${describe(error)}`));
-  for (let seed = from; seed < from + seeds; seed++) {
+  for (let seed = from; seed < from + seeds && failed < FAILED_MAX; seed++) {
     current = swarmRun({ seed, linesMax: 0, rules: ALL_RULES });
     const result = await current.run();
     totals = addRun(totals, result);

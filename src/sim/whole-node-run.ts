@@ -93,7 +93,10 @@ export class WholeNodeRun {
 
   async run(): Promise<WholeNodeRunResult> {
     const result = await this.#sim.run(() => this.#main());
-    const counts = new Map([...this.#faults.counts, ...this.#workload.counts, ['layouts', this.#cluster.layouts.count()]]);
+    const { counts: faults } = this.#faults;
+    const counts = new Map<string, number>([...faults, ...this.#workload.counts, ['layouts', this.#cluster.layouts.count()]]);
+    if (faults.has('crash') || faults.has('crash-all')) counts.set('runs with a crash', 1);
+    if (faults.has('join') || faults.has('leave')) counts.set('runs with a layout change', 1);
     return { ...result, counts };
   }
 

@@ -29,6 +29,9 @@ function bodySizes({ inlineBytesMax, chunkBytes, lagBytesMax }: BodyLimits): rea
   ];
 }
 
+/** Share of the operations that go to one name, so that clients meet. */
+const HOT_SHARE = 0.3;
+
 /** An entry to the ring: a node's object service as a client reaches it. */
 export interface Gateway {
   readonly name: string;
@@ -100,7 +103,7 @@ export class Workload {
     const endAt = clock.nowMs() + this.#options.durationMsMax;
     for (let i = 0; i < this.#options.operationsPerClient && clock.nowMs() < endAt; i++) {
       await clock.sleep(random.float() * this.#options.thinkMsMax);
-      const name = pick(random, this.#options.names);
+      const name = chance(random, HOT_SHARE) ? (this.#options.names[0] as string) : pick(random, this.#options.names);
       const draw = random.float();
       if (draw < 0.38) await this.get(who, name, random, 'some');
       else if (draw < 0.8) await this.put(who, name, random);
@@ -216,7 +219,7 @@ export class Workload {
 
   async listAll(who: string, random: Random, prefix: string, delimiter: string | null, limit: number): Promise<Listing | null> {
     const { clock, note, fail } = this.#deps;
-    const startAt = clock.nowMs();
+    const startAt = this.#deps.history.moment();
     const names: string[] = [];
     const commonPrefixes: string[] = [];
     let cursor: string | null = null;
@@ -243,7 +246,7 @@ export class Workload {
       }
       if (cursor !== null && chance(random, 0.3)) await clock.sleep(random.float() * 500);
     } while (cursor !== null);
-    const listing: Listing = { client: who, prefix, delimiter, startAt, endAt: clock.nowMs(), names, commonPrefixes };
+    const listing: Listing = { client: who, prefix, delimiter, startAt, endAt: this.#deps.history.moment(), names, commonPrefixes };
     note(who, `list "${prefix}" -> ${[...names, ...commonPrefixes].join(', ')}`);
     this.#count('list complete');
     checkOrder(listing).forEach(fail);
@@ -342,11 +345,11 @@ export class Workload {
     const tag = op.kind === 'put' ? ` ${op.tag.slice(0, 8)}` : '';
     const condition = op.kind === 'get' || op.condition.kind === 'none' ? '' : ` if ${op.condition.kind}`;
     this.#deps.note(who, `${op.kind} ${name}${tag}${condition}`);
-    return this.#deps.history.invoke(who, name, op, this.#deps.clock.nowMs());
+    return this.#deps.history.invoke(who, name, op);
   }
 
   #returned(who: string, number: number, name: string, what: string, result: ModelResult): void {
-    this.#deps.history.returned(number, result, this.#deps.clock.nowMs());
+    this.#deps.history.returned(number, result);
     const detail = result.kind === 'value' ? ` ${result.tag === null ? 'nothing' : result.tag.slice(0, 8)}` : '';
     this.#end(who, name, what, `${result.kind}${detail}`, result.kind);
   }

@@ -11,6 +11,8 @@ import { isIdText, type NodeId } from '../domain/ids.ts';
 import type { Disk } from '../ports/disk.ts';
 
 export const IDENTITY_FORMAT_VERSION = 1;
+/** The log's directory of an identity that came with an empty disk. */
+export const FIRST_LOG_NAME = 'log';
 const FILE_NAME = 'node.json';
 const TEMPORARY_NAME = 'node.json.tmp';
 /** Bytes that are read at most: many times what is ever written. */
@@ -25,6 +27,10 @@ export interface Identity {
   readonly boot: number;
   /** 8 bytes, hex. */
   readonly logSalt: string;
+  /** Directory of the log below the node's: `log`, but for renewed identities. */
+  readonly logName: string;
+  /** Members of the ring that a renewed identity has to join again (see identity-renewal.ts); empty for all others. */
+  readonly rejoin: readonly string[];
 }
 
 export type IdentityOutcome =
@@ -60,8 +66,8 @@ export async function writeIdentity(disk: Disk, directory: string, identity: Ide
 }
 
 export function identityText(identity: Identity): string {
-  const { name, keyBits, nodeId, boot, logSalt } = identity;
-  const line = JSON.stringify({ format: IDENTITY_FORMAT_VERSION, name, keyBits, nodeId, boot, logSalt });
+  const { name, keyBits, nodeId, boot, logSalt, logName, rejoin } = identity;
+  const line = JSON.stringify({ format: IDENTITY_FORMAT_VERSION, name, keyBits, nodeId, boot, logSalt, ...(logName === FIRST_LOG_NAME ? {} : { logName, rejoin }) });
   return `${line}\ncrc32 ${checksum(line)}\n`;
 }
 
@@ -79,15 +85,16 @@ function parseIdentity(text: string): IdentityOutcome {
     return damaged('it is no JSON');
   }
   if (typeof value !== 'object' || value === null) return damaged('it is no JSON object');
-  const { format, name, keyBits, nodeId, boot, logSalt } = value as Record<string, unknown>;
+  const { format, name, keyBits, nodeId, boot, logSalt, logName = FIRST_LOG_NAME, rejoin = [] } = value as Record<string, unknown>;
   // Before the checksum, which a newer version may compute otherwise.
   if (typeof format === 'number' && format > IDENTITY_FORMAT_VERSION) return { kind: 'newer', version: format };
   if (crcLine !== `crc32 ${checksum(line)}`) return damaged('its checksum is wrong');
   if (
     typeof name !== 'string' || typeof keyBits !== 'number' || typeof nodeId !== 'string' || !isIdText(nodeId) ||
-    typeof boot !== 'number' || !Number.isSafeInteger(boot) || typeof logSalt !== 'string' || !/^[0-9a-f]{16}$/.test(logSalt)
+    typeof boot !== 'number' || !Number.isSafeInteger(boot) || typeof logSalt !== 'string' || !/^[0-9a-f]{16}$/.test(logSalt) ||
+    typeof logName !== 'string' || !/^log(-[0-9a-f]{32})?$/.test(logName) || !Array.isArray(rejoin) || !rejoin.every((address) => typeof address === 'string')
   ) {
     return damaged('a field is missing or wrong');
   }
-  return { kind: 'identity', identity: { name, keyBits, nodeId: nodeId as NodeId, boot, logSalt } };
+  return { kind: 'identity', identity: { name, keyBits, nodeId: nodeId as NodeId, boot, logSalt, logName, rejoin } };
 }

@@ -136,6 +136,11 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     this.#bodies.takeOver(inventory);
   }
 
+  /** Members of the ring that this renewed node has to join again; empty for all others. */
+  get rejoin(): readonly string[] {
+    return this.#identity.rejoin;
+  }
+
   async close(): Promise<void> {
     await this.#bodies.close();
     await this.#log.close();

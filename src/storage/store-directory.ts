@@ -14,7 +14,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Disk, DiskLock } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
 import type { Random } from '../ports/random.ts';
-import { readIdentity, writeIdentity, type Identity } from './identity-file.ts';
+import { FIRST_LOG_NAME, readIdentity, writeIdentity, type Identity } from './identity-file.ts';
 import type { LogEnd, Segment } from './log.ts';
 import { parseSegmentName, SALT_BYTES } from './log-format.ts';
 import { recoverLog, type ApplyRecord, type LogRecovered } from './log-recovery.ts';
@@ -74,20 +74,20 @@ export async function openStoreDirectory(deps: StoreDirectoryDeps, options: Stor
 async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptions, lock: DiskLock, apply: ApplyRecord): Promise<DirectoryOutcome> {
   const { disk, random } = deps;
   const { directory, name, keyBits } = options;
-  const logDirectory = `${directory}/log`;
   const found = await readIdentity(disk, directory);
   if (found.kind === 'newer') return found;
   if (found.kind === 'damaged') return { ...found, offset: 0 };
   if (found.kind === 'identity' && (found.identity.name !== name || found.identity.keyBits !== keyBits)) {
     return { kind: 'foreign', name: found.identity.name, keyBits: found.identity.keyBits };
   }
-  if (found.kind === 'missing' && (await disk.list(logDirectory)).some((file) => parseSegmentName(file) !== null)) {
+  if (found.kind === 'missing' && (await disk.list(`${directory}/${FIRST_LOG_NAME}`)).some((file) => parseSegmentName(file) !== null)) {
     return { kind: 'damaged', file: `${directory}/node.json`, offset: 0, detail: 'it is missing, but there is a log' };
   }
   const before: Identity = found.kind === 'identity'
     ? found.identity
-    : { name, keyBits, nodeId: random.hex(16) as NodeId, boot: 0, logSalt: random.hex(SALT_BYTES) };
+    : { name, keyBits, nodeId: random.hex(16) as NodeId, boot: 0, logSalt: random.hex(SALT_BYTES), logName: FIRST_LOG_NAME, rejoin: [] };
   const identity: Identity = { ...before, boot: before.boot + 1 };
+  const logDirectory = `${directory}/${identity.logName}`;
   await disk.makeDirectory(logDirectory);
   const recovered = await recoverLog(disk, { directory: logDirectory, keyBits, salt: Buffer.from(identity.logSalt, 'hex') }, apply);
   if (recovered.kind !== 'recovered') return recovered;

@@ -10,6 +10,7 @@ export interface Listing {
   readonly client: string;
   readonly prefix: string;
   readonly delimiter: string | null;
+  /** Moments of the history, before the first page's call and after the last page's answer. */
   readonly startAt: number;
   readonly endAt: number;
   /** Objects and common prefixes in the order in which the pages gave them. */
@@ -30,8 +31,7 @@ export function checkOrder({ client, prefix, names, commonPrefixes }: Listing): 
 /** What a listing lacks or shows wrongly, by the whole history. */
 export function checkListing(listing: Listing, entries: readonly ObjectEntry[], names: readonly string[]): readonly string[] {
   const { client, prefix, delimiter, startAt, endAt } = listing;
-  const seconds = (ms: number): string => (ms / 1000).toFixed(3);
-  const when = `between ${seconds(startAt)} and ${seconds(endAt)} s`;
+  const when = `between the moments ${startAt} and ${endAt}`;
   const certainPrefixes = new Set<string>();
   const wrong: string[] = [];
   for (const name of names.filter((candidate) => candidate.startsWith(prefix))) {

@@ -69,12 +69,12 @@ export class StandInWorld {
 
   #layout(name: string): Layout {
     const members = [...this.#members.values()].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
-    const replicas = members.slice(0, 3).map(({ nodeId }) => nodeId);
+    const owners = members.slice(0, 3).map(({ nodeId }) => nodeId);
+    const arcs = [{ end: 0 as Position, old: owners, new: owners, since: new Map() }];
     const isLie = this.#fault === 'two layouts' && this.#epoch > 3 && name.endsWith('2');
     return {
       clusterId: id('cluster') as ClusterId, epoch: this.#epoch, keyBits: KEY_BITS, replicas: isLie ? 2 : 3, tokensPerNode: 1,
-      candidatesPerToken: 1, members, voters: [], phase: 'stable',
-      arcs: [{ end: 0 as Position, old: replicas, new: replicas, since: new Map() }],
+      candidatesPerToken: 1, members, voters: [], phase: 'stable', arcs,
     };
   }
 
