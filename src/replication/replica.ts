@@ -174,8 +174,9 @@ export class Replica {
   async bodyFetch(request: BodyFetchRequest): Promise<BodyFetchReply> {
     const { store, views } = this.#deps;
     const layout = views.current()?.layout;
-    const key = layout === undefined ? null : objectKey(request.name, layout.keyBits);
-    if (key === null || !store.holdsBody(key, request.bodyId)) return { kind: 'body-fetch-reply', isHeld: false, size: 0, body: null };
+    if (layout === undefined) return { kind: 'body-fetch-reply', isHeld: false, size: 0, body: null };
+    // Not `holdsBody`: a body that was just replaced is still readable to its end.
+    const key = objectKey(request.name, layout.keyBits);
     const found = await store.readBody(key, request.bodyId, request.offset, Math.min(request.length, FRAME_BODY_BYTES_MAX)).catch(() => null);
     return { kind: 'body-fetch-reply', isHeld: found !== null, size: found?.size ?? 0, body: found?.bytes ?? null };
   }
