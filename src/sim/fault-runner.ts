@@ -3,7 +3,7 @@
  * is lost only while the ring is whole and at rest, so that at most one disk of a replica set is missing before the
  * ring is repaired (two lost disks may lose data, and we promise no more), and rings don't get smaller than planned.
  *
- * `finish` ends all faults: heals the network, wakes and starts every node.
+ * `finish` ends all faults: heals the network and the disks, wakes and starts every node.
  */
 import { assertNever } from '../domain/assert.ts';
 import type { BodyFileOperation, Fault, FaultKind, FaultPlan } from './fault-plan.ts';
@@ -63,6 +63,7 @@ export class FaultRunner {
     network.healAll();
     network.setFaults(CALM_NETWORK);
     for (const node of cluster.nodes()) {
+      node.forgiveDisk();
       node.resume();
       node.start();
     }

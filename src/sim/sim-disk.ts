@@ -101,6 +101,14 @@ export class SimDisk {
     this.#faults.push({ operation, code, skip, where });
   }
 
+  /** Takes back the faults that weren't met yet; gives how many of them were failing syncs. */
+  forgiveFaults(): number {
+    const syncs = this.#faults.filter(({ operation }) => operation === 'sync').length;
+    this.#faults = [];
+    this.#watched = null;
+    return syncs;
+  }
+
   /** Calls once, right after the next such operation on a path with `where` in it; null: no longer. Replaces the one before. */
   watchNext(watched: { readonly operation: SimDiskOperation; readonly where: string; readonly run: () => void } | null): void {
     this.#watched = watched;

@@ -233,6 +233,11 @@ export class SimNode {
     this.disk.failNext('sync', 'EIO');
   }
 
+  /** Faults of the disk that weren't met yet don't happen any more. */
+  forgiveDisk(): void {
+    this.#exitsPlanned = Math.max(0, this.#exitsPlanned - this.disk.forgiveFaults());
+  }
+
   /** An operation on a file that a large body is staged in fails; the node has to live on without it. */
   failStaging(operation: 'open' | 'write', code: 'EIO' | 'ENOSPC', skip: number): void {
     this.disk.failNext(operation, code, skip, '/staging/');
