@@ -36,6 +36,7 @@ export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeR
       store: { segmentBytes: 2 ** 20, recordCacheBytes: 2 ** 12, bodyCacheBytes: 2 ** 18, stagedBodiesMax: 1000 },
       pageEntriesMax: 3,
       recordKeysMax: 2,
+      listing: { entriesMax: 3, looksMax: 5 },
     },
     rules,
   });
