@@ -150,7 +150,8 @@ export class WholeNodeRun {
       const tag = await this.#workload.get('checker', name, this.#random);
       if (tag === undefined) this.#sim.fail(`"${name}" can't be read at rest`);
       else this.#expectDurable(name, tag);
-      checkCopies(name, this.#cluster.programs()).forEach((wrong) => this.#sim.fail(wrong));
+      const wrong = await checkCopies(name, this.#cluster.programs());
+      if (wrong !== null) this.#sim.fail(wrong);
     }
   }
 
