@@ -268,7 +268,7 @@ export class SimNode {
 
   /** What `main` does when a leave is complete: ends the process, exit code 0. */
   async endIfLeft(): Promise<void> {
-    if (this.#isGone || this.program()?.service.view().state !== 'left') return;
+    if (this.#isGone || this.#isPaused || this.program()?.service.view().state !== 'left') return;
     this.#isGone = true;
     this.#deps.sim.note(this.name, 'has left');
     await this.stop();

@@ -156,7 +156,8 @@ export class WholeNodeRun {
       if (tag === undefined) this.#sim.fail(`"${name}" can't be read at rest`);
       else this.#expectDurable(name, tag);
       if (typeof tag === 'string') present.push(name);
-      checkCopies(name, this.#cluster.programs()).forEach((wrong) => this.#sim.fail(wrong));
+      const wrong = await checkCopies(name, this.#cluster.programs());
+      if (wrong !== null) this.#sim.fail(wrong);
     }
     await this.#checkListing(present);
   }

@@ -72,7 +72,7 @@ export class BodyPull {
     return this.#pulls.get(bodyId)?.bytes ?? null;
   }
 
-  /** Pulls the body, or joins the pull that runs. Rejects only when the disk failed. */
+  /** Pulls the body, or joins the pull that runs. Never rejects. */
   pull(task: BodyPullTask): Promise<BodyPullEnd> {
     const { bodyId } = task.body;
     if (this.#deps.store.holdsBody(task.key, bodyId)) return Promise.resolve('held');
@@ -110,7 +110,8 @@ export class BodyPull {
   async #run({ key, name, body }: BodyPullTask, pull: Pull): Promise<BodyPullEnd> {
     const { store, caller, pauses } = this.#deps;
     if (pauses.isStopped) return 'failed';
-    const writer = await store.openBody(key, body.bodyId);
+    // A write that fails costs this attempt; whether the disk as a whole has failed is for the store to say.
+    const writer = await store.openBody(key, body.bodyId).catch(() => 'busy' as const);
     if (writer === 'full') return 'full';
     if (writer === 'busy') return 'failed';
     pull.bytes = writer.length;
@@ -123,17 +124,23 @@ export class BodyPull {
       await writer.abort('keep');
       return 'failed';
     }
-    return (await writer.finish({ size: body.size, sha256: body.sha256 })) === 'held' ? 'held' : 'failed';
+    const end = await writer.finish({ size: body.size, sha256: body.sha256 }).catch(() => 'failed' as const);
+    return end === 'held' ? 'held' : 'failed';
   }
 
-  /** False: no holder gives the next piece. */
+  /** False: no holder gives the next piece, or it can't be written. */
   async #copy(stream: BodyStream, writer: BodyWriter, pull: Pull): Promise<boolean> {
     const { chunkBytes } = this.#options;
     for (;;) {
       const piece = await stream.next().catch(() => 'failed' as const);
       if (piece === null) return true;
       if (piece === 'failed') return false;
-      for (let at = 0; at < piece.length; at += chunkBytes) await writer.append(piece.subarray(at, at + chunkBytes));
+      try {
+        for (let at = 0; at < piece.length; at += chunkBytes) await writer.append(piece.subarray(at, at + chunkBytes));
+      } catch {
+        stream.cancel();
+        return false;
+      }
       pull.bytes += piece.length;
       this.#deps.onBytes(piece.length);
     }
