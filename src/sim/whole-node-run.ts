@@ -195,7 +195,7 @@ export class WholeNodeRun {
       checkListing(listing, this.#history.entries(), this.#names).forEach((wrong) => this.#sim.fail(wrong));
     }
     const verdict = checkLinearizability(this.#history.entries(), OBJECT_MODEL, SEARCH_STEPS_MAX);
-    if (verdict.kind === 'undecided') this.#sim.note('run', `the history of "${verdict.key}" is too tangled to decide`);
+    if (verdict.kind === 'undecided') this.#sim.fail(`the history of "${verdict.key}" is too tangled to decide in ${SEARCH_STEPS_MAX} steps: nothing is proved`);
     if (verdict.kind !== 'violation') return;
     const stuck = verdict.stuck.map(({ client, op, result }) => `${client}: ${JSON.stringify(op)} -> ${JSON.stringify(result)}`);
     this.#sim.fail(`"${verdict.key}" is not linearizable: after ${verdict.prefix.length} operations none of these can follow: ${stuck.join('; ')}`);

@@ -55,7 +55,7 @@ export class Scenario {
     const { violations } = await this.sim.run(async () => {
       await play();
       const verdict = checkLinearizability(this.#history.entries(), OBJECT_MODEL, 100_000);
-      if (verdict.kind === 'violation') this.sim.fail(`"${verdict.key}" is not linearizable`);
+      if (verdict.kind !== 'linearizable') this.sim.fail(`"${verdict.key}" is not linearizable (${verdict.kind})`);
     });
     return violations;
   }
