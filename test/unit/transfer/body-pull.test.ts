@@ -55,6 +55,16 @@ describe('a pull', () => {
     expect(await ring.clock.until(ring.node(3).pulls.pull(task(1)))).toBe('held');
   });
 
+  test('whose write fails is given up without a writer left, and goes well the next time', async () => {
+    const { ring, task } = await ringWith(1);
+    const { pulls, store } = ring.node(3);
+    store.beforeAppend = () => Promise.reject(new Error('EIO'));
+    expect(await ring.clock.until(pulls.pull(task(1)))).toBe('failed');
+    expect(store.writerCount).toBe(0);
+    store.beforeAppend = () => Promise.resolve();
+    expect(await ring.clock.until(pulls.pull(task(1)))).toBe('held');
+  });
+
   test('of a body that nobody has fails at once', async () => {
     const { ring, task } = await ringWith(0);
     expect(await ring.clock.until(ring.node(3).pulls.pull(task(1)))).toBe('failed');
