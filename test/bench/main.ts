@@ -1,9 +1,10 @@
 /**
- * All benchmarks, one after the other, as one table: `npm run bench [-- store balance peer ring large]`. Machines are noisy:
+ * All benchmarks, one after the other, as one table: `npm run bench [-- store balance peer ring large list]`. Machines are noisy:
  * compare rows of one run, and the ratios to the plain way of doing the same.
  */
 import { runBalanceBench } from './balance-bench.ts';
 import { runLargeBench } from './large-bench.ts';
+import { runListBench } from './list-bench.ts';
 import { runPeerBench } from './peer-bench.ts';
 import { rowText, type Report } from './report.ts';
 import { runRingBench } from './ring-bench.ts';
@@ -15,6 +16,7 @@ const BENCHES: Readonly<Record<string, (report: Report) => void | Promise<void>>
   peer: runPeerBench,
   ring: runRingBench,
   large: runLargeBench,
+  list: runListBench,
 };
 
 const wanted = process.argv.slice(2);
