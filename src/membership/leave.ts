@@ -10,7 +10,7 @@
  * Source: protocol sections A.4 (9) and E (7); the seed's `leave`.
  */
 import type { NodeId } from '../domain/ids.ts';
-import { isAtOrAfter, plusMs, type MonotonicMs } from '../domain/instant.ts';
+import { elapsedMs, isAtOrAfter, plusMs, type MonotonicMs } from '../domain/instant.ts';
 import type { Layout, LayoutMember } from '../domain/layout.ts';
 import { parseAddress } from '../domain/node-address.ts';
 import { isMajority } from '../layout/next-layout.ts';
@@ -25,6 +25,12 @@ import type { LayoutKeeper } from './layout-keeper.ts';
 import type { MemberTable } from './member-table.ts';
 import type { MembershipTimes } from './membership-options.ts';
 
+/**
+ * Milliseconds that a leaver waits when it has become the only member: a joiner whose move was given up asks again within
+ * a second of being reachable, and then takes everything over.
+ */
+const ALONE_MS = 5_000;
+
 export interface LeaveDeps {
   readonly self: NodeRef;
   readonly exchange: Exchange;
@@ -38,6 +44,8 @@ export class Leave {
   readonly #deps: LeaveDeps;
   #stage: 'none' | 'wanted' | 'left' = 'none';
   #nextAt: MonotonicMs | null = null;
+  /** Since when a leaver that had company is the only member. */
+  #aloneSince: MonotonicMs | null = null;
   /** Members asked for a newer layout since this node left. */
   #followed = 0;
 
@@ -79,6 +87,7 @@ export class Leave {
 
   layoutChanged(layout: Layout | null, now: MonotonicMs): void {
     this.#nextAt = now;
+    this.#aloneSince = null;
     if (layout !== null) this.#resume(layout);
   }
 
@@ -99,6 +108,8 @@ export class Leave {
     this.#nextAt = plusMs(now, times.retryMs);
     if (here === undefined) this.#showVoters(layout);
     else if (layout.members.length === 1) {
+      this.#aloneSince ??= now;
+      if (elapsedMs(this.#aloneSince, now) < ALONE_MS) return;
       this.#stage = 'left';
       this.#deps.exchange.emit({ kind: 'left' });
     } else if (here.state !== 'leaving') this.#ask(layout);
