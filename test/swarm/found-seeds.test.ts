@@ -1,0 +1,16 @@
+/**
+ * Seeds that once failed stay. A seed keeps its meaning only while the faults and the workload it draws stay the same, so
+ * the scenario behind an important one is also written down as a test of its own where that is possible.
+ */
+import { expect, test } from '@jest/globals';
+import { ALL_RULES } from '../../src/domain/rules.ts';
+import { swarmRun } from '../../src/sim/swarm-run.ts';
+
+const FOUND: readonly (readonly [seed: number, what: string])[] = [
+  [183, 'copies of the newest version were counted by ballot'],
+  [12215, 'a leaver whose joiner was cut off took itself for the last member and ended'],
+];
+
+test.each(FOUND)('seed %i: %s', async (seed) => {
+  expect((await swarmRun({ seed, linesMax: 0, rules: ALL_RULES }).run()).violations).toEqual([]);
+});
