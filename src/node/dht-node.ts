@@ -183,7 +183,7 @@ export class DhtNode implements NodeService {
       keyBits: this.#options.ring.keyBits,
       liveness: (nodeId) => this.#liveness(nodeId),
       moves: {
-        arcs: catchUp?.arcsLeft ?? 0, keysLeft: release?.keysLeft ?? 0, bytesLeft: release?.bytesLeft ?? 0,
+        arcs: catchUp?.arcsLeft ?? 0, keysLeft: release?.keysLeft ?? 0, bytesLeft: (release?.bytesLeft ?? 0) + (catchUp?.bytesLeft ?? 0),
         estimatedSeconds: catchUp?.estimatedSeconds ?? null,
       },
     });
@@ -330,7 +330,7 @@ export class DhtNode implements NodeService {
     const release = this.#parts.release.progress();
     if (release !== null) return release;
     const catchUp = this.#parts.catchUp.progress();
-    return catchUp === null ? null : { keysLeft: 0, bytesLeft: 0 };
+    return catchUp === null ? null : { keysLeft: 0, bytesLeft: catchUp.bytesLeft };
   }
 
   #state(): { state: NodeState; detail: string } {

@@ -43,6 +43,8 @@ export interface CatchUpOptions extends ArcPullOptions {
 
 export interface CatchUpProgress {
   readonly arcsLeft: number;
+  /** Body bytes still to come, by the mean of the arcs done so far; 0 before the first is done. */
+  readonly bytesLeft: number;
   /** By the pace of the arcs done so far; null before the first is done. */
   readonly estimatedSeconds: number | null;
 }
@@ -69,6 +71,8 @@ export class CatchUp {
   #startedAt: MonotonicMs | null = null;
   #arcsDone = 0;
   #bytesPulled = 0;
+  /** bytesPulled when the present work began. */
+  #bytesBefore = 0;
   #isStopped = false;
 
   constructor(deps: CatchUpDeps, options: CatchUpOptions) {
@@ -81,7 +85,9 @@ export class CatchUp {
     if (this.#left.size === 0 || this.#startedAt === null) return null;
     const runningMs = elapsedMs(this.#startedAt, this.#deps.clock.monotonicNow());
     const arcsLeft = this.#left.size;
-    return { arcsLeft, estimatedSeconds: this.#arcsDone === 0 ? null : (runningMs / this.#arcsDone) * arcsLeft / 1000 };
+    if (this.#arcsDone === 0) return { arcsLeft, bytesLeft: 0, estimatedSeconds: null };
+    const bytesLeft = Math.round((this.#bytesPulled - this.#bytesBefore) / this.#arcsDone * arcsLeft);
+    return { arcsLeft, bytesLeft, estimatedSeconds: runningMs / this.#arcsDone * arcsLeft / 1000 };
   }
 
   /** A newer layout is durable and current. What was left of an older one is planned anew. */
@@ -168,6 +174,7 @@ export class CatchUp {
       this.#isInDoubt = false;
       this.#startedAt = null;
       this.#arcsDone = 0;
+      this.#bytesBefore = this.#bytesPulled;
       this.#deps.log.info('catch-up complete', { epoch: this.#epoch, bytesPulled: this.#bytesPulled });
       return;
     }
