@@ -113,10 +113,11 @@ export class SimCluster {
 
   #lookAt(node: SimNode): void {
     const program = node.program();
-    const layout = program?.layout() ?? null;
-    if (program === null || layout === null) return;
+    if (program === null) return;
+    const layout = program.layout();
     const { nodeId, state } = program.service.view();
-    this.layouts.observe(nodeId, layout.clusterId, layout.epoch, () => fingerprint(layout));
+    if (layout !== null) this.layouts.observe(nodeId, layout.clusterId, layout.epoch, () => fingerprint(layout));
+    // It may have left while a newer layout was still being made durable.
     if (state === 'left') void node.endIfLeft();
   }
 }
