@@ -57,8 +57,8 @@ export const NODE_TUNING: NodeTuning = {
   bodies: BODY_LIMITS,
   store: {
     segmentBytes: 64 * 1024 * 1024,
-    recordCacheBytes: 16 * 1024 * 1024,
-    bodyCacheBytes: 32 * 1024 * 1024,
+    recordCacheBytes: 32 * 1024 * 1024,
+    bodyCacheBytes: 64 * 1024 * 1024,
     stagedBodiesMax: 100_000,
   },
   peer: {
