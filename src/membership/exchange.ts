@@ -8,6 +8,7 @@ import { must } from '../domain/assert.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { MonotonicMs } from '../domain/instant.ts';
 import type { PeerTarget } from '../domain/peer-identity.ts';
+import { isReplyTo } from '../protocol/codec.ts';
 import type { PeerReply, ReplyByRequest } from '../protocol/message.ts';
 import type { MembershipEffect } from './membership-effect.ts';
 import type { CallFailureKind, MembershipKind, MembershipRequest } from './membership-event.ts';
@@ -30,22 +31,6 @@ interface Write {
   readonly done: (now: MonotonicMs) => void;
   readonly refused: (now: MonotonicMs) => void;
 }
-
-/** Reply kinds that a request may be answered with, besides `fault`. */
-const REPLY_KINDS: Readonly<Record<MembershipKind, readonly PeerReply['kind'][]>> = {
-  'ping': ['ping-reply'],
-  'probe': ['probe-reply'],
-  'who-are-you': ['who-are-you-reply'],
-  'find-successor': ['find-successor-reply'],
-  'join': ['join-reply'],
-  'leave': ['leave-reply'],
-  'notify': ['notify-reply'],
-  'layout-fetch': ['layout-reply'],
-  'layout-announce': ['layout-reply'],
-  'layout-prepare': ['layout-prepare-reply', 'layout-reply'],
-  'layout-accept': ['layout-accept-reply', 'layout-reply'],
-  'caught': ['caught-reply'],
-};
 
 export class Exchange {
   #nextTag = 1;
@@ -74,10 +59,13 @@ export class Exchange {
   ): void {
     const tag = this.#nextTag++;
     const wanted: MembershipRequest = request;
-    const expected = REPLY_KINDS[wanted.kind];
     this.#asked.set(tag, (answer, now) => {
-      if (answer.kind === 'none') then(answer, now);
-      else if (expected.includes(answer.reply.kind)) {
+      if (answer.kind === 'none') {
+        then(answer, now);
+        return;
+      }
+      const isExpected: boolean = answer.reply.kind !== 'fault' && isReplyTo(wanted.kind, answer.reply);
+      if (isExpected) {
         then({ kind: 'reply', from: answer.from, reply: answer.reply as ReplyByRequest[K] }, now);
       } else {
         then({ kind: 'none', failure: 'fault', detail: answer.reply.kind === 'fault' ? answer.reply.detail : `answered with ${answer.reply.kind}` }, now);
