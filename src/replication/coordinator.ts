@@ -245,7 +245,11 @@ export class Coordinator {
 
   #failure(name: string, end: WriteEnd): WriteFailure {
     if (end.kind === 'gave-up') {
-      if (end.isProposed) return this.#unknown(name, 'the write was proposed, but no majority of the replicas confirmed it in time');
+      if (end.isProposed) {
+        return this.#unknown(name, end.reason === 'body-lost'
+          ? 'the write was proposed, but no replica has its body any more'
+          : 'the write was proposed, but no majority of the replicas confirmed it in time');
+      }
       const [code, detail]: [ErrorCode, string] = end.reason === 'no-layout'
         ? ['DHT_ERR_NOT_READY', 'this node is in no ring yet']
         : ['DHT_ERR_NO_QUORUM', 'too few replicas answered within the deadline'];

@@ -6,14 +6,15 @@
  * A round acts as soon as its quorum is met: the calls still open go on, and nobody waits for them. Every call ends by
  * its time-out, so a run ends by its deadline without a timer of its own. Replies of earlier rounds are ignored.
  * A replica to which a large body is still on its way is asked again as long as it makes progress, and so long the
- * deadline moves on; if it makes none for `progressMs` it counts as failed.
+ * deadline moves on; if it makes none for `progressMs` it counts as failed. A write whose large body nobody has any more
+ * ends at once (body-arrival.ts).
  * Cost of a put: two calls for each replica and one object for each round.
  * Source: protocol section C.2, rules R2, R3, R9.
  */
 import { assertNever } from '../domain/assert.ts';
 import { ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
 import type { NodeId } from '../domain/ids.ts';
-import { elapsedMs, plusMs, type MonotonicMs } from '../domain/instant.ts';
+import { plusMs, type MonotonicMs } from '../domain/instant.ts';
 import type { Position } from '../domain/ring-position.ts';
 import type { ObjectRecord } from '../domain/stored-object.ts';
 import { hasher } from '../ring/hasher.ts';
@@ -22,6 +23,7 @@ import { memberById, replicaSets, type ReplicaSets } from '../ring/placement.ts'
 import type { AcceptRequest, PrepareRequest, StaleEpochReply } from '../protocol/message.ts';
 import type { WriteIntent } from '../register/proposal.ts';
 import { WriteOperation, type WriteResult, type WriteStep } from '../register/write-operation.ts';
+import { BodyArrival } from './body-arrival.ts';
 import { exchangeLayouts } from './layout-exchange.ts';
 import { askingOrder, backOffMs, deadlineWithout, leftMs, type OperationContext } from './operation-context.ts';
 
@@ -35,8 +37,8 @@ export interface ChosenIn {
 
 export type WriteEnd =
   | { readonly kind: 'settled'; readonly result: WriteResult; readonly round: ChosenIn }
-  /** The time is up, or there is no layout. `isProposed`: the write may be there. */
-  | { readonly kind: 'gave-up'; readonly isProposed: boolean; readonly reason: 'no-quorum' | 'no-layout' };
+  /** The time is up, there is no layout, or the body is nowhere any more. `isProposed`: the write may be there. */
+  | { readonly kind: 'gave-up'; readonly isProposed: boolean; readonly reason: 'no-quorum' | 'no-layout' | 'body-lost' };
 
 /** Bytes that PREPARE stages; or, for a large body, who holds it already: may grow while the run goes on. Null: no body. */
 export type WriteBody = Buffer | readonly NodeId[] | null;
@@ -50,8 +52,6 @@ interface Round {
   told: NodeId[] | null;
   /** Replicas to which no call could be sent. */
   unsent: NodeId[] | null;
-  /** Replicas to which the body is on its way: the bytes they had when they last made progress. */
-  pulls: Map<NodeId, { readonly bytes: number; readonly at: MonotonicMs }> | null;
 }
 
 export class WriteRun {
@@ -63,7 +63,10 @@ export class WriteRun {
   readonly #operation: WriteOperation;
   readonly #done: (end: WriteEnd) => void;
   #round: Round | null = null;
+  /** Null: no replica lacked a body yet. */
+  #arrival: BodyArrival | null = null;
   #attempt = 0;
+  #isOver = false;
 
   /** `done` is called exactly once. */
   constructor(context: OperationContext, name: string, intent: WriteIntent, body: WriteBody, deadline: MonotonicMs, done: (end: WriteEnd) => void) {
@@ -77,18 +80,19 @@ export class WriteRun {
   }
 
   begin(refused: Ballot = ZERO_BALLOT): void {
+    if (this.#isOver) return;
     const { views, clock, ballots } = this.#context;
     const view = views.current();
     this.#round = null;
     if (view === null || leftMs(this.#context, this.#deadline) === 0) {
-      this.#done({ kind: 'gave-up', isProposed: this.#operation.hasProposed, reason: view === null ? 'no-layout' : 'no-quorum' });
+      this.#end({ kind: 'gave-up', isProposed: this.#operation.hasProposed, reason: view === null ? 'no-layout' : 'no-quorum' });
       return;
     }
     const { layout } = view;
     const position = hasher(this.#name, layout.keyBits);
     const sets = replicaSets(layout, position);
     const ballot = { epoch: layout.epoch, hlc: ballots.next(clock.wallNow(), refused.hlc), nodeId: view.self };
-    const round: Round = { view, sets, position, ballot, told: null, unsent: null, pulls: null };
+    const round: Round = { view, sets, position, ballot, told: null, unsent: null };
     this.#round = round;
     this.#attempt++;
     this.#operation.begin(ballot, sets, view.unreachable);
@@ -118,8 +122,9 @@ export class WriteRun {
     const target = { advertise: memberById(round.view.layout, id)?.advertise ?? '', nodeId: id };
     const lost = (): void => { this.#take(round, this.#operation.onAcceptFailure(id)); };
     void this.#context.caller.call<'accept'>(target, request, this.#callMs()).then((outcome) => {
-      if (round !== this.#round) return;
       const reply = outcome.kind === 'reply' ? outcome.reply : null;
+      if (reply?.kind === 'accept-reply' && reply.state === 'body-missing') this.#onMissing(round, id);
+      if (round !== this.#round) return;
       if (reply?.kind === 'accept-reply') {
         if (reply.state === 'body-pulling') this.#onPulling(round, id, reply.pulledBytes, () => { this.#accept(round, id, request); }, lost);
         else this.#take(round, this.#operation.onAcceptReply(id, reply.state, reply.promised));
@@ -151,9 +156,8 @@ export class WriteRun {
         return;
       }
       case 'finished': {
-        this.#round = null;
         const { view, sets, position } = round;
-        this.#done({ kind: 'settled', result: step.result, round: { view, sets, position, chosenBy: this.#operation.chosenBy } });
+        this.#end({ kind: 'settled', result: step.result, round: { view, sets, position, chosenBy: this.#operation.chosenBy } });
         return;
       }
       default:
@@ -169,21 +173,42 @@ export class WriteRun {
     return [...this.#body, ...reported];
   }
 
+  /** Counts also when the round was over before: two of three are enough to end it, and the third may know most. */
+  #onMissing(round: Round, id: NodeId): void {
+    this.#arrival ??= new BodyArrival(this.#context.options.bodies.progressMs);
+    this.#arrival.onMissing(id);
+    this.#endIfBodyLost(round);
+  }
+
   /** The replica waited a moment before it answered so: asked again at once, it waits again. */
   #onPulling(round: Round, id: NodeId, pulledBytes: number, askAgain: () => void, lost: () => void): void {
     const { clock, timers, options } = this.#context;
     const now = clock.monotonicNow();
-    round.pulls ??= new Map();
-    const last = round.pulls.get(id);
-    if (last === undefined || pulledBytes > last.bytes) {
-      round.pulls.set(id, { bytes: pulledBytes, at: now });
-      const later = plusMs(now, options.bodies.progressMs);
-      if (later > this.#deadline) this.#deadline = later;
-    } else if (elapsedMs(last.at, now) >= options.bodies.progressMs) {
+    this.#arrival ??= new BodyArrival(options.bodies.progressMs);
+    const state = this.#arrival.onPulling(id, pulledBytes, now);
+    this.#endIfBodyLost(round);
+    if (round !== this.#round) return;
+    if (state === 'stalled') {
       lost();
       return;
     }
+    const later = plusMs(now, options.bodies.progressMs);
+    if (state === 'progress' && later > this.#deadline) this.#deadline = later;
     timers.after(options.backOffMinMs, () => { if (round === this.#round) askAgain(); });
+  }
+
+  /** Ends the run when nobody has its own body any more: neither those who took it, nor any replica. */
+  #endIfBodyLost(round: Round): void {
+    if (this.#isOver || this.#body === null || Buffer.isBuffer(this.#body)) return;
+    if (this.#arrival?.isLackedBy(this.#body) === true && this.#arrival.isLackedBy(round.sets.all)) {
+      this.#end({ kind: 'gave-up', isProposed: this.#operation.hasProposed, reason: 'body-lost' });
+    }
+  }
+
+  #end(end: WriteEnd): void {
+    this.#isOver = true;
+    this.#round = null;
+    this.#done(end);
   }
 
   #onStale(round: Round, id: NodeId, reply: StaleEpochReply, askAgain: () => void, lost: () => void): void {

@@ -8,6 +8,8 @@ import { swarmRun } from '../../src/sim/swarm-run.ts';
 
 const FOUND: readonly (readonly [seed: number, what: string])[] = [
   [183, 'copies of the newest version were counted by ballot'],
+  [52181, 'a body expired everywhere before its ACCEPT, and the write went on for ever'],
+  [85536, 'the same, with the body on its way from a node that had left the arc'],
   [12215, 'a leaver whose joiner was cut off took itself for the last member and ended'],
 ];
 

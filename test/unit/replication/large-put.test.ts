@@ -205,6 +205,37 @@ describe('nothing is visible, and nothing stays staged,', () => {
   });
 });
 
+describe('a body that is lost between its last byte and the ACCEPT', () => {
+  /** From the first ACCEPT on nobody has it, and nobody gets it. */
+  const loseBodies = (ring: ReplicaRing, cut: NodeId | null): void => {
+    ring.interfere = (from, to, request) => {
+      if (request.kind === 'accept' && request.record.kind === 'object') {
+        for (const { store } of ring.nodes) store.spoil(request.record.body.bodyId, null);
+      }
+      return cut !== null && from !== to && (from === cut || to === cut) && ring.sent('accept') > 0 ? 'hang' : undefined;
+    };
+  };
+
+  test('on all replicas ends the put at once, as unknown', async () => {
+    const ring = largeRing();
+    loseBodies(ring, null);
+    expect(await putBytes(ring, ring.node(3), BYTES)).toMatchObject({ kind: 'unknown', detail: expect.stringContaining('body') });
+    expect(ring.clock.nowMs).toBeLessThan(100);
+  });
+
+  test('while one replica is silent ends the put by its deadline, as unknown, and lets the next write of the name through', async () => {
+    const ring = largeRing();
+    loseBodies(ring, ring.node(2).id);
+    const first = startPut(ring.node(0), new TestSource(BYTES, 20));
+    expect((await ring.clock.until(first)).kind).toBe('unknown');
+    expect(ring.clock.nowMs).toBeLessThan(32_000);
+    ring.interfere = () => undefined;
+    const nextAt = ring.clock.nowMs;
+    expect((await putBytes(ring, ring.node(0), bytesOf(3))).kind).toBe('stored');
+    expect(ring.clock.nowMs - nextAt).toBeLessThan(1_000);
+  });
+});
+
 describe('conditions and retries', () => {
   test('a condition that fails already is answered before the body is sent', async () => {
     const ring = largeRing();
