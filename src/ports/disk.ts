@@ -9,6 +9,11 @@ export interface DiskFile {
   read(position: number, length: number): Promise<Buffer>;
   /** Writes all chunks one after the other at `position`, as one gathered write. */
   write(position: number, chunks: readonly Uint8Array[]): Promise<void>;
+  /**
+   * `write` and `sync` of these bytes in one, which saves a log half of its trips to the disk. The file must still have the
+   * name that it was opened with. A rejection leaves the content unknown.
+   */
+  writeDurably(position: number, chunks: readonly Uint8Array[]): Promise<void>;
   /** fdatasync: data and size are on the medium when it resolves. A rejection leaves the content unknown. */
   sync(): Promise<void>;
   truncate(length: number): Promise<void>;

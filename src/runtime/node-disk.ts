@@ -28,9 +28,13 @@ const OPEN_FLAGS = {
 } as const;
 
 class NodeDiskFile implements DiskFile {
+  readonly #path: string;
   readonly #handle: fs.FileHandle;
+  /** A second descriptor whose writes return when they are on the medium; opened when first wanted. */
+  #durable: Promise<fs.FileHandle> | null = null;
 
-  constructor(handle: fs.FileHandle) {
+  constructor(file: string, handle: fs.FileHandle) {
+    this.#path = file;
     this.#handle = handle;
   }
 
@@ -45,14 +49,13 @@ class NodeDiskFile implements DiskFile {
     return filled === length ? buffer : buffer.subarray(0, filled);
   }
 
-  async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
-    let left = chunks.filter((chunk) => chunk.length > 0);
-    let at = position;
-    while (left.length > 0) {
-      const { bytesWritten } = await this.#handle.writev(left, at);
-      at += bytesWritten;
-      left = withoutFirstBytes(left, bytesWritten);
-    }
+  write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    return writeAll(this.#handle, position, chunks);
+  }
+
+  async writeDurably(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    this.#durable ??= fs.open(this.#path, constants.O_WRONLY | constants.O_DSYNC);
+    await writeAll(await this.#durable, position, chunks);
   }
 
   sync(): Promise<void> {
@@ -67,8 +70,20 @@ class NodeDiskFile implements DiskFile {
     return (await this.#handle.stat()).size;
   }
 
-  close(): Promise<void> {
-    return this.#handle.close();
+  async close(): Promise<void> {
+    await this.#durable?.then((handle) => handle.close(), () => undefined);
+    await this.#handle.close();
+  }
+}
+
+/** Goes on after a partial write. */
+async function writeAll(handle: fs.FileHandle, position: number, chunks: readonly Uint8Array[]): Promise<void> {
+  let left = chunks.filter((chunk) => chunk.length > 0);
+  let at = position;
+  while (left.length > 0) {
+    const { bytesWritten } = await handle.writev(left, at);
+    at += bytesWritten;
+    left = withoutFirstBytes(left, bytesWritten);
   }
 }
 
@@ -104,7 +119,7 @@ export class NodeDisk implements Disk {
   }
 
   async open(file: string, mode: 'create' | 'read' | 'update'): Promise<DiskFile> {
-    return new NodeDiskFile(await fs.open(file, OPEN_FLAGS[mode], 0o640));
+    return new NodeDiskFile(file, await fs.open(file, OPEN_FLAGS[mode], 0o640));
   }
 
   rename(from: string, to: string): Promise<void> {

@@ -74,6 +74,10 @@ class ProcessFile implements DiskFile {
     return this.#guard(() => this.#file.write(position, chunks));
   }
 
+  writeDurably(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    return this.#guard(() => this.#file.writeDurably(position, chunks));
+  }
+
   sync(): Promise<void> {
     return this.#guard(() => this.#file.sync());
   }

@@ -337,6 +337,11 @@ class LifeFile implements DiskFile {
     return this.#run('write', () => { this.#disk.write(this.#file, position, Buffer.concat(chunks)); });
   }
 
+  async writeDurably(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    await this.write(position, chunks);
+    await this.sync();
+  }
+
   /** Covers what was written before the call. */
   sync(): Promise<void> {
     const changeCount = this.#file.changeCount;

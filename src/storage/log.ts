@@ -226,8 +226,7 @@ export class Log {
       durablePosition: this.#durablePosition, payloadBytes: batch.writer.length - BATCH_HEADER_BYTES,
     }, this.#options.salt);
     const offset = SEGMENT_HEADER_BYTES + batch.position - segment.position;
-    await segment.file.write(offset, [batch.writer.finish(), this.#zerosAhead(offset + batch.writer.length, batch.writer.length)]);
-    await segment.file.sync();
+    await segment.file.writeDurably(offset, [batch.writer.finish(), this.#zerosAhead(offset + batch.writer.length, batch.writer.length)]);
     this.#sequence++;
   }
 

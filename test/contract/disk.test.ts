@@ -38,6 +38,15 @@ describe.each(disks)('%s', (_name, open) => {
     await file.close();
   });
 
+  test('writes durably in one step, and reads it through the same file', async () => {
+    const file = await disk.open(`${directory}/a`, 'create');
+    await file.write(0, [Buffer.from('plain')]);
+    await file.writeDurably(5, [Buffer.from(' and'), Buffer.alloc(0), Buffer.from(' durable')]);
+    expect((await file.read(0, 100)).toString()).toBe('plain and durable');
+    await file.close();
+    await expect(file.writeDurably(0, [Buffer.from('x')])).rejects.toThrow();
+  });
+
   test('fills a gap with zeros and truncates', async () => {
     const file = await disk.open(`${directory}/a`, 'create');
     await file.write(4, [Buffer.from('xy')]);
