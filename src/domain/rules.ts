@@ -30,6 +30,12 @@ export interface Rules {
   readonly amnesiaCheck: boolean;
   /** A.4 (1): a layout vote is persisted before the reply, and read only after the carried layout was adopted. */
   readonly layoutVoteDurable: boolean;
+  /** R13: a tombstone is erased only when all replicas of its key hold it alike; a quorum isn't enough. */
+  readonly eraseNeedsAll: boolean;
+  /** R13: a replica raises its floor in the very step in which it erases. */
+  readonly eraseRaisesFloor: boolean;
+  /** R13: an identity round makes replicas alike whose views of a tombstone differ. */
+  readonly eraseEvensOut: boolean;
 }
 
 export const ALL_RULES: Rules = {
@@ -46,4 +52,7 @@ export const ALL_RULES: Rules = {
   unlinkAfterAccept: true,
   amnesiaCheck: true,
   layoutVoteDurable: true,
+  eraseNeedsAll: true,
+  eraseRaisesFloor: true,
+  eraseEvensOut: true,
 };

@@ -10,7 +10,7 @@
  *
  * Source: [CASPaxos] "Acceptor"; protocol rules R5 and R6.
  */
-import { compareBallots, equalBallots, isZeroBallot, type Ballot } from '../domain/ballot.ts';
+import { compareBallots, equalBallots, isZeroBallot, maxBallot, type Ballot } from '../domain/ballot.ts';
 
 export interface AcceptorState {
   readonly promised: Ballot;
@@ -37,4 +37,12 @@ export function decideAccept(state: AcceptorState, ballot: Ballot, isBodyHeld: b
     return 'repeat';
   }
   return isBodyHeld ? 'accept' : 'fetch-body';
+}
+
+/**
+ * What a refused proposer has to outbid here: the promise, and the floor too where no value is. Without the floor a proposer
+ * would come back below it until its clock has passed it, hours perhaps after a tombstone of a wild clock was erased.
+ */
+export function ballotToOutbid(state: AcceptorState): Ballot {
+  return isZeroBallot(state.accepted) ? maxBallot(state.promised, state.floor) : state.promised;
 }

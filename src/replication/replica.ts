@@ -25,7 +25,7 @@ import type {
   AcceptReply, AcceptRequest, BodyFetchReply, BodyFetchRequest, FaultReply, InspectReply, InspectRequest, PrepareReply, PrepareRequest,
   ReadReply, ReadRequest, StaleEpochReply,
 } from '../protocol/message.ts';
-import { decideAccept, decidePrepare, type AcceptorState } from '../register/acceptor.ts';
+import { ballotToOutbid, decideAccept, decidePrepare, type AcceptorState } from '../register/acceptor.ts';
 import type { AcceptedValue } from '../register/read-decision.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
 import { objectKey } from '../ring/hasher.ts';
@@ -123,7 +123,7 @@ export class Replica {
       switch (decision) {
         case 'refuse':
           await this.#durable(store.settled(key));
-          return acceptReply(request.epoch, 'refused', state.promised);
+          return acceptReply(request.epoch, 'refused', ballotToOutbid(state));
         case 'repeat':
           await this.#durable(store.settled(key));
           return acceptReply(request.epoch, 'accepted', state.promised);

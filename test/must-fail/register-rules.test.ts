@@ -21,6 +21,9 @@ describe('the register kernel notices when a rule is dropped:', () => {
     ['no epoch fence', 'epochFence'],
     ['no joint quorum', 'jointQuorum'],
     ['catch-up ignores promises and bodies', 'takeObeysPromise'],
+    ['tombstones erased by a quorum', 'eraseNeedsAll'],
+    ['tombstones erased without raising the floor', 'eraseRaisesFloor'],
+    ['no identity round on tombstones that differ', 'eraseEvensOut'],
   ];
   test.each(dropped)('%s', (_title, rule) => {
     const found = firstViolation({ ...ALL_RULES, [rule]: false }, SEEDS_MAX);

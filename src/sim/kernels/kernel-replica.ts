@@ -2,11 +2,12 @@
  * Replica side of the register kernel: fence, decide and change in one step, reply after the sync. The decisions are those
  * of register/; only the waiting is modelled here.
  */
-import { compareBallots, equalBallots, isZeroBallot, type Ballot } from '../../domain/ballot.ts';
+import { ZERO_BALLOT, type Ballot } from '../../domain/ballot.ts';
 import type { BodyId, Epoch, NodeId } from '../../domain/ids.ts';
 import type { Rules } from '../../domain/rules.ts';
 import type { ObjectRecord } from '../../domain/stored-object.ts';
-import { decideAccept, decidePrepare } from '../../register/acceptor.ts';
+import { ballotToOutbid, decideAccept, decidePrepare } from '../../register/acceptor.ts';
+import { decideErase } from '../../register/erasure.ts';
 import { replicasOf } from '../../register/joint-quorum.ts';
 import { bodyIdOf, type AcceptedValue } from '../../register/read-decision.ts';
 import type { PromiseReport } from '../../register/write-operation.ts';
@@ -100,7 +101,7 @@ export class KernelReplica {
       return;
     }
     if (decision === 'accept') this.#world.write(this.#node, (state) => { state.accept(key, ballot, record); }, () => undefined);
-    const answer = { kind: 'accepted', state: decision === 'refuse' ? 'refused' : 'accepted', promised: live.acceptor(key).promised } as const;
+    const answer = { kind: 'accepted', state: decision === 'refuse' ? 'refused' : 'accepted', promised: ballotToOutbid(live.acceptor(key)) } as const;
     this.#world.write(this.#node, null, () => { reply(answer); });
   }
 
@@ -114,10 +115,9 @@ export class KernelReplica {
   /** Erases the tombstone, when it still is all there is, and raises the floor in the same step (rule R13). */
   erase(epoch: Epoch, key: string, ballot: Ballot): void {
     const { live } = this.#node.disk;
-    const { promised, accepted } = live.acceptor(key);
-    if (this.#fence(epoch, key) !== null || !equalBallots(promised, ballot) || !equalBallots(accepted, ballot)) return;
+    if (this.#fence(epoch, key) !== null || decideErase(live.acceptor(key), ballot) === 'keep') return;
     this.#world.counts.erasures++;
-    this.#world.write(this.#node, (state) => { state.erase(key, ballot); }, () => undefined);
+    this.#world.write(this.#node, (state) => { state.erase(key, this.#rules.eraseRaisesFloor ? ballot : ZERO_BALLOT); }, () => undefined);
   }
 
   holds(bodyId: BodyId): boolean {
@@ -155,12 +155,4 @@ export class KernelReplica {
     };
     ask(0);
   }
-}
-
-/** Whether a tombstone at `ballot` may be erased: every replica holds exactly it, or nothing under a floor that high. */
-export function isErasable(answers: readonly Held[], ballot: Ballot): boolean {
-  return answers.every(({ promised, value, floor }) => {
-    if (value === null || isZeroBallot(value.ballot)) return compareBallots(floor, ballot) >= 0;
-    return value.record.kind === 'tombstone' && equalBallots(value.ballot, ballot) && equalBallots(promised, ballot);
-  });
 }

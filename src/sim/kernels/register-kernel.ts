@@ -2,22 +2,24 @@
  * Register kernel: the rules of register/ under fire, before and beside any shell. Five nodes, several keys, clients
  * with puts, gets, deletes and conditional writes, moves with catch-up, crashes, wiped disks, expiring staged bodies,
  * erased tombstones, wrong clocks and a bad network, on one seed. Every history is checked for linearizability; when the
- * faults are over, every key has to be readable.
+ * faults are over, every key has to be readable, and every tombstone has to go.
  *
  * It leaves out what the whole-node simulator has: frames, log files, membership. So it is fast enough for thousands of
  * seeds in a test. Source: protocol sections C.1 and H.2.
  */
-import type { Ballot } from '../../domain/ballot.ts';
+import { ZERO_BALLOT, type Ballot } from '../../domain/ballot.ts';
 import { must } from '../../domain/assert.ts';
 import type { BodyId, NodeId, OpId } from '../../domain/ids.ts';
 import type { Rules } from '../../domain/rules.ts';
 import type { WriteCondition } from '../../domain/object-operation.ts';
+import type { AcceptorState } from '../../register/acceptor.ts';
+import { ErasureTally, viewTombstone } from '../../register/erasure.ts';
 import type { AcceptedValue } from '../../register/read-decision.ts';
 import { checkLinearizability, type HistoryEntry } from '../checkers/linearizability.ts';
 import { OBJECT_MODEL, type ModelCondition, type ModelOp, type ModelResult } from '../checkers/object-model.ts';
 import { KernelCoordinator, type KernelWriteResult } from './kernel-coordinator.ts';
 import type { KernelArc, KernelLayout } from './kernel-disk.ts';
-import { isErasable, KernelReplica, type Held, type Stale } from './kernel-replica.ts';
+import { KernelReplica, type Held, type Stale } from './kernel-replica.ts';
 import { KernelSteward, REPLICAS } from './kernel-steward.ts';
 import { KernelWorld, type KernelNode } from './kernel-world.ts';
 
@@ -88,6 +90,8 @@ class RegisterKernel {
       violation = `not linearizable: ${verdict.key}\n${verdict.prefix.map(show).join('\n')}\nstuck:\n${verdict.stuck.map(show).join('\n')}`;
     } else if (answered < KEYS) {
       violation = `${KEYS - answered} keys can't be read after the faults`;
+    } else if (this.#leftTombstones().length > 0) {
+      violation = `tombstones are never erased: ${this.#leftTombstones().join(', ')}`;
     }
     return { seed, violation, isUndecided: verdict.kind === 'undecided', counts: world.counts };
   }
@@ -155,32 +159,42 @@ class RegisterKernel {
     for (const node of this.#world.nodes) node.isUp = true;
   }
 
-  /** Erases a tombstone that all replicas hold alike (rule R13); evens them out when they differ. */
+  /** A replica looks whether its tombstone of a key can go (rule R13); evens out what differs. */
   #reap(): void {
     const world = this.#world;
     const key = world.random.pick(this.#keys);
-    const node = world.random.pick(world.nodes);
-    const { layout } = node.disk.live;
+    const holders = world.nodes.filter(({ isUp, disk }) => isUp && disk.live.record(key)?.kind === 'tombstone');
+    if (holders.length === 0 || !world.random.chance(0.5)) return;
+    const node = world.random.pick(holders);
+    const { live } = node.disk;
+    const { layout } = live;
     const arc = layout.arcs.get(key);
-    if (!node.isUp || layout.isMoving || arc === undefined || !world.random.chance(0.5)) return;
+    if (layout.isMoving || arc?.old.includes(node.id) !== true) return;
+    const ballot = live.acceptor(key).accepted;
     const coordinator = new KernelCoordinator(world, node, this.#rules, this.#replicaOf);
-    const answers: Held[] = [];
+    const tally = new ErasureTally(arc, this.#rules);
+    let isOpen = true;
     for (const id of arc.old) {
       coordinator.call<Stale | Held>(id, (replica, reply) => { replica.read(layout.epoch, key, reply); }, (answer) => {
-        if (answer?.kind === 'held') answers.push(answer);
-        if (answer?.kind !== 'held' || answers.length < arc.old.length) return;
-        const tombstone = answers.find((held) => held.value?.record.kind === 'tombstone')?.value;
-        if (tombstone === null || tombstone === undefined) return;
-        if (!isErasable(answers, tombstone.ballot)) {
-          coordinator.write(key, { kind: 'identity' }, () => undefined);
-          return;
-        }
+        const decision = answer?.kind === 'held' ? tally.add(id, viewTombstone(acceptorOf(answer), ballot)) : tally.fail(id);
+        if (!isOpen || decision === 'wait') return;
+        isOpen = false;
+        if (decision === 'even-out') coordinator.write(key, { kind: 'identity' }, () => undefined);
+        if (decision !== 'erase') return;
         for (const replica of arc.old) {
           const target = world.byId(replica);
-          if (target !== undefined) world.send(node, target, () => { this.#replicaOf(target).erase(layout.epoch, key, tombstone.ballot); });
+          if (target !== undefined) world.send(node, target, () => { this.#replicaOf(target).erase(layout.epoch, key, ballot); });
         }
       });
     }
+  }
+
+  /** Keys of which a replica still has a tombstone, long after the last write: they would stay for ever. */
+  #leftTombstones(): readonly string[] {
+    return this.#keys.filter((key) => {
+      const replicas = this.#steward.newest.arcs.get(key)?.old ?? [];
+      return replicas.some((id) => this.#world.byId(id)?.disk.live.record(key)?.kind === 'tombstone');
+    });
   }
 
   // ------------------------------------------------------------------------------------------------------ clients
@@ -292,6 +306,10 @@ function modelResult(result: KernelWriteResult): ModelResult | null {
     case 'gone':
       return null;
   }
+}
+
+function acceptorOf({ promised, value, floor }: Held): AcceptorState {
+  return { promised, accepted: value?.ballot ?? ZERO_BALLOT, floor };
 }
 
 function onlyOnce(run: () => void): () => void {
