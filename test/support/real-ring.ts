@@ -127,12 +127,15 @@ export class RealRing {
     return node;
   }
 
-  /** Starts the node's process (again); `flags` come after the ring's own. Doesn't wait for it to be ready. */
-  start(node: RealNode, flags: readonly string[]): void {
+  /**
+   * Starts the node's process (again); `flags` come after the ring's own. Doesn't wait for it to be ready. `entryPoint`:
+   * another script than the program's.
+   */
+  start(node: RealNode, flags: readonly string[], entryPoint: string | null = null): void {
     const log = createWriteStream(node.logFile, { flags: 'a' });
     const secret = this.#isInsecure ? ['--insecure-transport'] : ['--cluster-secret-file', path.join(this.directory, 'cluster-secret')];
     const child = spawn(process.execPath, [
-      path.join(ROOT, 'src/main.ts'), 'node', '--host', 'localhost', '--port', String(node.port), '--http-port', String(node.httpPort),
+      entryPoint ?? path.join(ROOT, 'src/main.ts'), 'node', '--host', 'localhost', '--port', String(node.port), '--http-port', String(node.httpPort),
       '--admin-port', String(node.adminPort), '--data-dir', path.join(this.directory, 'data'), ...secret, ...this.#flags, ...flags,
     ], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, UV_THREADPOOL_SIZE: '16', NODE_OPTIONS: '--disable-warning=ExperimentalWarning' } });
     child.stdout.pipe(log, { end: false });
