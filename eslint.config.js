@@ -215,7 +215,7 @@ export default defineConfig(
   // setImmediate: between two events the simulator lets all microtasks run out.
   { files: ['src/sim/**/*.ts'], rules: { 'no-restricted-globals': restrictedGlobals('setImmediate') } },
   {
-    files: ['src/sim/main.ts', 'src/sim/swarm-main.ts'],
+    files: ['src/sim/main.ts', 'src/sim/swarm-main.ts', 'src/sim/explore-main.ts'],
     rules: { 'no-restricted-globals': restrictedGlobals('setImmediate', 'process', 'console') },
   },
   // A swarm runs in processes of its own.

@@ -34,6 +34,8 @@ export interface Rules {
   readonly eraseNeedsAll: boolean;
   /** R13: a replica raises its floor in the very step in which it erases. */
   readonly eraseRaisesFloor: boolean;
+  /** R13: a replica that is told to erase looks first whether the tombstone is still all it has. */
+  readonly eraseChecksAgain: boolean;
   /** R13: an identity round makes replicas alike whose views of a tombstone differ. */
   readonly eraseEvensOut: boolean;
 }
@@ -54,5 +56,6 @@ export const ALL_RULES: Rules = {
   layoutVoteDurable: true,
   eraseNeedsAll: true,
   eraseRaisesFloor: true,
+  eraseChecksAgain: true,
   eraseEvensOut: true,
 };

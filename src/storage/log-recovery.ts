@@ -7,12 +7,9 @@
  * is changed on disk. That the very last batch has rotted can't be told from a torn one; peers that remember this node's log
  * position find it (rule R16).
  *
- * A last batch that is whole was perhaps never synced: its writer was killed, or a sync failed and left it in the page cache
- * alone, marked as clean. From now on it is shown to others, so its caller writes it again, durably.
- *
- * Recovery only reads; its caller cuts the tail and writes that batch once all is known to be well.
+ * Recovery only reads; its caller cuts the tail once all is known to be well.
  * Cost: one pass over the log in windows. Source: protocol section F.2 "Recovery rule"; [PAR] "Crash-corruption
- * disentanglement"; [FsyncFailures] "Can applications recover from fsync failures?".
+ * disentanglement".
  */
 import { crc32 } from 'node:zlib';
 import { BinaryReader, DecodeError } from '../encoding/binary-reader.ts';
@@ -39,15 +36,8 @@ export interface LogRecovered {
   readonly end: LogEnd;
   /** Length to which the last segment has to be cut; null when it ends well. */
   readonly cutBytes: number | null;
-  /** The last batch of the last segment, which may be in the page cache alone; null when that segment has none. */
-  readonly lastBatch: BatchBytes | null;
   /** A last segment whose header never got durable: to be removed. */
   readonly unborn: string | null;
-}
-
-export interface BatchBytes {
-  readonly offset: number;
-  readonly bytes: Buffer;
 }
 
 export type LogRecoveryOutcome = LogRecovered | { readonly kind: 'newer'; readonly version: number } | LogDamage;
@@ -78,7 +68,6 @@ async function readSegments(disk: Disk, options: LogRecoveryOptions, apply: Appl
   const numbers = (await disk.list(directory)).map(parseSegmentName).filter((number) => number !== null).sort((a, b) => a - b);
   let end: LogEnd = { position: 0, sequence: 1, fileBytes: 0 };
   let cutBytes: number | null = null;
-  let lastBatch: BatchBytes | null = null;
   for (const [index, number] of numbers.entries()) {
     const path = `${directory}/${segmentName(number)}`;
     const damaged = (offset: number, detail: string): LogDamage => ({ kind: 'damaged', file: path, offset, detail });
@@ -88,7 +77,7 @@ async function readSegments(disk: Disk, options: LogRecoveryOptions, apply: Appl
     const parsed = parseSegmentHeader(await source.view(0, SEGMENT_HEADER_BYTES), salt);
     if (parsed.kind === 'invalid' && number === numbers.length && (await findTail(source, SEGMENT_HEADER_BYTES, salt, end.position)) === 'zeros') {
       await file.close();
-      return { kind: 'recovered', segments, end, cutBytes, lastBatch, unborn: path };
+      return { kind: 'recovered', segments, end, cutBytes, unborn: path };
     }
     segments.push({ number, position: parsed.kind === 'header' ? parsed.header.position : 0, file });
     if (parsed.kind === 'invalid') return damaged(0, 'the segment header is invalid');
@@ -104,27 +93,25 @@ async function readSegments(disk: Disk, options: LogRecoveryOptions, apply: Appl
     if (tail === 'rotten') return damaged(read.offset, 'acknowledged data before a later batch is unreadable');
     cutBytes = tail === 'torn' ? read.offset : null;
     end = { ...read.end, fileBytes: cutBytes ?? source.size };
-    lastBatch = read.lastAt === null ? null : { offset: read.lastAt, bytes: Buffer.from(await source.view(read.lastAt, read.offset - read.lastAt)) };
   }
-  return { kind: 'recovered', segments, end, cutBytes, lastBatch, unborn: null };
+  return { kind: 'recovered', segments, end, cutBytes, unborn: null };
 }
 
 type BatchesRead =
-  | { readonly kind: 'read'; readonly offset: number; readonly lastAt: number | null; readonly end: Omit<LogEnd, 'fileBytes'> }
+  | { readonly kind: 'read'; readonly offset: number; readonly end: Omit<LogEnd, 'fileBytes'> }
   | { readonly kind: 'not-understood'; readonly offset: number; readonly detail: string };
 
 /** Applies valid batches one after the other, up to the first that isn't. */
 async function readBatches(source: SegmentSource, number: number, start: LogEnd, salt: Buffer, apply: ApplyRecord): Promise<BatchesRead> {
   let { position, sequence } = start;
   let offset = SEGMENT_HEADER_BYTES;
-  let lastAt: number | null = null;
   for (;;) {
     const header = parseBatchHeader(await source.view(offset, BATCH_HEADER_BYTES), 0, salt);
     const isNext = header !== null && header.segment === number && header.position === position && header.sequence === sequence;
-    if (!isNext) return { kind: 'read', offset, lastAt, end: { position, sequence } };
+    if (!isNext) return { kind: 'read', offset, end: { position, sequence } };
     const payload = await source.view(offset + BATCH_HEADER_BYTES, header.payloadBytes);
     const records = recordsOf(payload, header);
-    if (records === null) return { kind: 'read', offset, lastAt, end: { position, sequence } };
+    if (records === null) return { kind: 'read', offset, end: { position, sequence } };
     for (const found of records) {
       let record: LogRecord;
       try {
@@ -137,7 +124,6 @@ async function readBatches(source: SegmentSource, number: number, start: LogEnd,
       const recordBytes = found.end - found.start;
       apply(record, { recordAt, recordBytes, bodyAt: found.bodyBytes === null ? 0 : recordAt + recordBytes }, found.bodyBytes ?? 0);
     }
-    lastAt = offset;
     position += BATCH_HEADER_BYTES + header.payloadBytes;
     offset += BATCH_HEADER_BYTES + header.payloadBytes;
     sequence++;

@@ -93,7 +93,7 @@ async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptio
   if (recovered.kind !== 'recovered') return recovered;
   try {
     await writeIdentity(disk, directory, identity);
-    await settleTail(deps, logDirectory, recovered);
+    await tidyTail(deps, logDirectory, recovered);
     return { kind: 'opened', opened: { identity, logDirectory, segments: recovered.segments, end: recovered.end, lock } };
   } catch (error) {
     for (const { file } of recovered.segments) await file.close();
@@ -101,19 +101,17 @@ async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptio
   }
 }
 
-/** Removes what the crash left of a write that nobody was promised, and makes durable what nobody may have synced. */
-async function settleTail({ disk, log }: StoreDirectoryDeps, logDirectory: string, recovered: LogRecovered): Promise<void> {
-  const { segments, cutBytes, lastBatch, unborn } = recovered;
-  if (unborn !== null) await disk.remove(unborn);
+/** Removes what the crash left of a write that nobody was promised. */
+async function tidyTail(deps: StoreDirectoryDeps, logDirectory: string, recovered: LogRecovered): Promise<void> {
+  const { segments, cutBytes, unborn } = recovered;
+  if (unborn !== null) {
+    await deps.disk.remove(unborn);
+    await deps.disk.syncDirectory(logDirectory);
+  }
   const last = segments.at(-1);
   if (last !== undefined && cutBytes !== null) {
-    log.warn('a torn write at the end of the log was cut off', { segment: last.number, bytes: cutBytes });
+    deps.log.warn('a torn write at the end of the log was cut off', { segment: last.number, bytes: cutBytes });
     await last.file.truncate(cutBytes);
-  }
-  if (last !== undefined) {
-    if (lastBatch !== null) await last.file.writeDurably(lastBatch.offset, [lastBatch.bytes]);
     await last.file.sync();
   }
-  // Also the name of the last segment may be in memory alone.
-  await disk.syncDirectory(logDirectory);
 }

@@ -23,6 +23,7 @@ describe('the register kernel notices when a rule is dropped:', () => {
     ['catch-up ignores promises and bodies', 'takeObeysPromise'],
     ['tombstones erased by a quorum', 'eraseNeedsAll'],
     ['tombstones erased without raising the floor', 'eraseRaisesFloor'],
+    ['tombstones erased without another look', 'eraseChecksAgain'],
     ['no identity round on tombstones that differ', 'eraseEvensOut'],
   ];
   test.each(dropped)('%s', (_title, rule) => {

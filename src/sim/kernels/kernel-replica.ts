@@ -115,7 +115,7 @@ export class KernelReplica {
   /** Erases the tombstone, when it still is all there is, and raises the floor in the same step (rule R13). */
   erase(epoch: Epoch, key: string, ballot: Ballot): void {
     const { live } = this.#node.disk;
-    if (this.#fence(epoch, key) !== null || decideErase(live.acceptor(key), ballot) === 'keep') return;
+    if (this.#fence(epoch, key) !== null || (this.#rules.eraseChecksAgain && decideErase(live.acceptor(key), ballot) === 'keep')) return;
     this.#world.counts.erasures++;
     this.#world.write(this.#node, (state) => { state.erase(key, this.#rules.eraseRaisesFloor ? ballot : ZERO_BALLOT); }, () => undefined);
   }
