@@ -194,6 +194,7 @@ function nodeOptions(settings: NodeSettings, listenHost: string, transport: 'tls
     ring: { keyBits, replicas, tokensPerNode: tokens, candidatesPerToken: candidates },
     zone: settings.zone,
     weight: 1,
+    outAfterMs: settings.outAfter === 0 ? null : settings.outAfter * 1000,
     transport,
     tuning: NODE_TUNING,
   };

@@ -27,6 +27,8 @@ export interface NodeSettings {
   readonly tokens: number;
   readonly candidates: number;
   readonly zone: string;
+  /** Seconds; 0: never. */
+  readonly outAfter: number;
   readonly clusterSecret: string | null;
   readonly clusterSecretFile: string | null;
   readonly insecureTransport: boolean;

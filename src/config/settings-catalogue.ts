@@ -35,6 +35,8 @@ const REPLICAS_MAX = 9;
 const TOKENS_MAX = 256;
 const CANDIDATES_MAX = 64;
 const BOOTSTRAP_MAX = 100;
+/** A month: longer means never. */
+const OUT_AFTER_MAX = 2_592_000;
 const SECRET_CHARACTERS_MAX = 4096;
 
 function integer(min: number, max: number): { readonly allowed: string; parse(text: string): number | undefined } {
@@ -102,6 +104,7 @@ export const SETTINGS: SettingsCatalogue = {
   tokens: { flag: 'tokens', environment: 'DHT_TOKENS', arity: 'value', placeholder: 'COUNT', default: 16, defaultText: '16', unit: 'positions', help: 'Positions of each node on the ring: more balance better, fewer move in larger pieces. Taken by the founder.', ...integer(1, TOKENS_MAX) },
   candidates: { flag: 'candidates', environment: 'DHT_CANDIDATES', arity: 'value', placeholder: 'COUNT', default: 8, defaultText: '8', unit: 'positions', help: 'Positions tried for each token, of which the best balanced is kept. Taken by the founder.', ...integer(1, CANDIDATES_MAX) },
   zone: { flag: 'zone', environment: 'DHT_ZONE', arity: 'value', placeholder: 'NAME', default: '', defaultText: 'none', unit: 'name', allowed: 'up to 63 letters, digits, dots, dashes and underscores', help: 'Where the node stands; copies go to different zones while there are enough.', parse: (text) => (/^[A-Za-z0-9._-]{1,63}$/.test(text) ? text : undefined) },
+  outAfter: { flag: 'out-after', environment: 'DHT_OUT_AFTER', arity: 'value', placeholder: 'SECONDS', default: 600, defaultText: '600', unit: 'seconds', help: 'How long a member is down until the others take it out of the ring and copy its data again, if enough others are up; 0: never. The same on every node.', ...integer(0, OUT_AFTER_MAX) },
   clusterSecret: { flag: null, environment: 'DHT_CLUSTER_SECRET', arity: 'value', placeholder: 'TEXT', default: null, defaultText: 'none', unit: 'text', allowed: `text of ${CLUSTER_SECRET_BYTES_MIN} to ${SECRET_CHARACTERS_MAX} bytes`, help: 'The cluster secret itself; it authenticates and encrypts the traffic between nodes.', parse: parseSecret },
   clusterSecretFile: { flag: 'cluster-secret-file', environment: 'DHT_CLUSTER_SECRET_FILE', arity: 'value', placeholder: 'FILE', default: null, defaultText: 'none', unit: 'path', help: `A file with the cluster secret, ${CLUSTER_SECRET_BYTES_MIN} bytes or more. Needed off loopback.`, ...nonEmpty('a path') },
   insecureTransport: { ...onOff, flag: 'insecure-transport', environment: 'DHT_INSECURE_TRANSPORT', default: false, defaultText: 'false', help: 'Plain TCP between the nodes, without a secret: for debugging, or inside a mesh that encrypts.' },

@@ -9,7 +9,7 @@
 import type { ClusterId, Epoch, NodeId } from './ids.ts';
 import type { Position } from './ring-position.ts';
 
-export type MemberState = 'joining' | 'member' | 'leaving';
+export type MemberState = 'joining' | 'member' | 'leaving' | 'lost';
 
 export interface LayoutMember {
   readonly nodeId: NodeId;
@@ -22,7 +22,10 @@ export interface LayoutMember {
   readonly zone: string;
   /** Relative capacity, 1 by default: tokens aim at a share proportional to it. */
   readonly weight: number;
-  /** joining: only in `new` lists. leaving: only in `old` lists; gone with the next stable layout. */
+  /**
+   * joining: only in `new` lists. leaving: only in `old` lists, gone with the next stable layout. lost: the same, but the
+   * ring took it out because it was down for so long; should it return, it joins again.
+   */
   readonly state: MemberState;
 }
 
@@ -35,6 +38,23 @@ export interface LayoutArc {
   readonly new: readonly NodeId[];
   /** First epoch of each member's present unbroken run in old or new here; left out once the member reported it. */
   readonly since: ReadonlyMap<NodeId, Epoch>;
+}
+
+/**
+ * One recovery by an operator: members were given up for lost, without the votes or copies that this would need
+ * (layout/recovery.ts). The list of them is the layout's descent: a layout follows another only when it continues its list.
+ */
+export interface RecoveryRecord {
+  /** Epoch of the layout that the recovery made. */
+  readonly epoch: Epoch;
+  /** Epoch of the layout that it was made from. */
+  readonly fromEpoch: Epoch;
+  /** Wall clock of the node that the operator spoke to, in milliseconds; only for people. */
+  readonly atMs: number;
+  /** Name of that node. */
+  readonly by: string;
+  /** Names of the members given up. */
+  readonly lost: readonly string[];
 }
 
 export interface Layout {
@@ -52,4 +72,6 @@ export interface Layout {
   readonly voters: readonly NodeId[];
   readonly phase: 'stable' | 'moving';
   readonly arcs: readonly LayoutArc[];
+  /** Oldest first; empty in almost every ring. */
+  readonly recoveries: readonly RecoveryRecord[];
 }

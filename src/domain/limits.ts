@@ -46,6 +46,8 @@ export const HLC_SKEW_MAX_MS = 60_000;
 export const FILES_PAGE_MAX = 10_000;
 /** Members of a layout: the size up to which one flat layout was designed (protocol evidence A.9). */
 export const MEMBERS_MAX = 1000;
+/** Recoveries that a layout remembers; a ring that needed so many is to be built anew. */
+export const RECOVERIES_MAX = 64;
 /** Bytes of a cluster secret at least. */
 export const CLUSTER_SECRET_BYTES_MIN = 32;
 

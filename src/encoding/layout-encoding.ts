@@ -3,14 +3,17 @@
  * takes about 20 KB.
  */
 import type { ClusterId, NodeId } from '../domain/ids.ts';
-import type { Layout, LayoutArc, LayoutMember, MemberState } from '../domain/layout.ts';
-import { MEMBERS_MAX } from '../domain/limits.ts';
+import type { Layout, LayoutArc, LayoutMember, MemberState, RecoveryRecord } from '../domain/layout.ts';
+import { MEMBERS_MAX, RECOVERIES_MAX } from '../domain/limits.ts';
 import { KEY_BITS_MAX, KEY_BITS_MIN, type Position } from '../domain/ring-position.ts';
 import { DecodeError, type BinaryReader } from './binary-reader.ts';
 import type { BinaryWriter } from './binary-writer.ts';
 
 const LAYOUT_ENCODING_VERSION = 1;
-const MEMBER_STATES: readonly MemberState[] = ['joining', 'member', 'leaving'];
+const MEMBER_STATES: readonly MemberState[] = ['joining', 'member', 'leaving', 'lost'];
+/** Bits of the phase's byte. */
+const PHASE_MOVING = 1;
+const HAS_RECOVERIES = 2;
 /** Entries of any list in a layout at most. */
 const LIST_MAX = 100_000;
 
@@ -28,7 +31,7 @@ export function writeLayout(writer: BinaryWriter, layout: Layout): void {
   writer.u16(layout.replicas);
   writer.u16(layout.tokensPerNode);
   writer.u16(layout.candidatesPerToken);
-  writer.u8(layout.phase === 'stable' ? 0 : 1);
+  writer.u8((layout.phase === 'stable' ? 0 : PHASE_MOVING) + (layout.recoveries.length === 0 ? 0 : HAS_RECOVERIES));
   writer.list(layout.members, (w, m) => {
     w.hex(m.nodeId, 16);
     w.text(m.name);
@@ -45,6 +48,14 @@ export function writeLayout(writer: BinaryWriter, layout: Layout): void {
     w.list(arc.new, writeIndex);
     w.list([...arc.since], (v, [id, epoch]) => { writeIndex(v, id); v.u64(epoch); });
   });
+  if (layout.recoveries.length === 0) return;
+  writer.list(layout.recoveries, (w, recovery) => {
+    w.u64(recovery.epoch);
+    w.u64(recovery.fromEpoch);
+    w.u64(recovery.atMs);
+    w.text(recovery.by);
+    w.list(recovery.lost, (v, name) => { v.text(name); });
+  });
 }
 
 export function readLayout(reader: BinaryReader): Layout {
@@ -58,7 +69,7 @@ export function readLayout(reader: BinaryReader): Layout {
   const tokensPerNode = reader.u16();
   const candidatesPerToken = reader.u16();
   const phase = reader.u8();
-  if (phase > 1) throw new DecodeError(`layout phase ${phase}`);
+  if (phase > (PHASE_MOVING | HAS_RECOVERIES)) throw new DecodeError(`layout phase ${phase}`);
   const readPosition = (r: BinaryReader): Position => {
     const position = r.u64();
     if (position >= 2 ** keyBits) throw new DecodeError(`position ${position} with M = ${keyBits}`);
@@ -88,8 +99,11 @@ export function readLayout(reader: BinaryReader): Layout {
     new: r.list(MEMBERS_MAX, 2, readMember),
     since: new Map(r.list(MEMBERS_MAX, 10, (v) => [readMember(v), v.u64()] as const)),
   }));
+  const recoveries = (phase & HAS_RECOVERIES) === 0 ? [] : reader.list(RECOVERIES_MAX, 30, (r): RecoveryRecord => ({
+    epoch: r.u64(), fromEpoch: r.u64(), atMs: r.u64(), by: r.text(), lost: r.list(MEMBERS_MAX, 4, (v) => v.text()),
+  }));
   return {
     clusterId, epoch, keyBits, replicas, tokensPerNode, candidatesPerToken, members, voters,
-    phase: phase === 0 ? 'stable' : 'moving', arcs,
+    phase: (phase & PHASE_MOVING) === 0 ? 'stable' : 'moving', arcs, recoveries,
   };
 }

@@ -34,6 +34,7 @@ export function foundingLayout(founding: Founding): Layout {
     voters: members.slice(0, voterCount(members.length)).map((member) => member.nodeId),
     phase: 'stable',
     arcs: foundingArcs(members, replicas),
+    recoveries: [],
   };
 }
 

@@ -14,7 +14,7 @@
  *          after abortAfterMs: a joiner is down, or a moved arc has no live majority
  * ```
  * A move takes everything pending at once; if that is impossible now, the first change that is possible alone. What
- * arrives during a move waits for the next. A new nodeId under an existing name takes over its tokens. The last member
+ * arrives during a move waits for the next. A member taken out for lost (automatic-out.ts) is a leaver that didn't ask. A new nodeId under an existing name takes over its tokens. The last member
  * can't leave. The number of copies follows min(n, members) by itself, since the lists are computed anew.
  * Source: protocol section A.4 (3) to (6), (11).
  */
@@ -32,6 +32,8 @@ export interface Situation {
   readonly joins: readonly Joiner[];
   /** Members that asked to leave; others are ignored. */
   readonly leaves: ReadonlySet<NodeId>;
+  /** Members that are to be taken out because they are down (automatic-out.ts); others are ignored. */
+  readonly outs: ReadonlySet<NodeId>;
   /** Nodes, members or not, that are up here and now, self included. */
   readonly live: ReadonlySet<NodeId>;
   /** Highest epoch that each node itself reported as persisted, self included. */
@@ -78,6 +80,7 @@ export function isMajority(nodeIds: readonly NodeId[], condition: (nodeId: NodeI
 interface Changes {
   readonly joins: readonly Joiner[];
   readonly leaves: readonly NodeId[];
+  readonly outs: readonly NodeId[];
 }
 
 function startedMove(layout: Layout, situation: Situation): Layout | null {
@@ -86,13 +89,15 @@ function startedMove(layout: Layout, situation: Situation): Layout | null {
   const joins = situation.joins.filter((joiner, i) =>
     !isMember(joiner.nodeId) && live.has(joiner.nodeId) && situation.joins.findIndex((other) => other.name === joiner.name && live.has(other.nodeId)) === i);
   const leaves = layout.members.map((member) => member.nodeId).filter((nodeId) => situation.leaves.has(nodeId));
-  const tries: Changes[] = [{ joins, leaves }];
-  if (joins.length + leaves.length > 1) {
-    for (const joiner of joins) tries.push({ joins: [joiner], leaves: [] });
-    for (const nodeId of leaves) tries.push({ joins: [], leaves: [nodeId] });
+  const outs = layout.members.map((member) => member.nodeId).filter((nodeId) => situation.outs.has(nodeId) && !situation.leaves.has(nodeId));
+  const tries: Changes[] = [{ joins, leaves, outs }];
+  if (joins.length + leaves.length + outs.length > 1) {
+    for (const joiner of joins) tries.push({ joins: [joiner], leaves: [], outs: [] });
+    for (const nodeId of leaves) tries.push({ joins: [], leaves: [nodeId], outs: [] });
+    for (const nodeId of outs) tries.push({ joins: [], leaves: [], outs: [nodeId] });
   }
   for (const changes of tries) {
-    if (changes.joins.length + changes.leaves.length === 0) continue;
+    if (changes.joins.length + changes.leaves.length + changes.outs.length === 0) continue;
     const moving = movingLayout(layout, changes, situation.seen);
     if (moving !== null && movedArcs(moving).every((sets) => hasLiveMajorities(sets, live))) return moving;
   }
@@ -101,7 +106,7 @@ function startedMove(layout: Layout, situation: Situation): Layout | null {
 
 function movingLayout(layout: Layout, changes: Changes, seen: Situation['seen']): Layout | null {
   const joined: LayoutMember[] = [];
-  let staying = layout.members.filter((member) => !changes.leaves.includes(member.nodeId));
+  let staying = layout.members.filter(({ nodeId }) => !changes.leaves.includes(nodeId) && !changes.outs.includes(nodeId));
   for (const joiner of changes.joins) {
     const namesake = layout.members.find((member) => member.name === joiner.name);
     staying = staying.filter((member) => member !== namesake);
@@ -110,12 +115,14 @@ function movingLayout(layout: Layout, changes: Changes, seen: Situation['seen'])
   }
   const after = [...staying, ...joined];
   if (after.length === 0) return null;
-  const leaving = layout.members.filter((member) => !staying.includes(member));
+  const isReplaced = ({ name }: LayoutMember): boolean => joined.some((member) => member.name === name);
+  const going = layout.members.filter((member) => !staying.includes(member))
+    .map((member) => inState(member, changes.outs.includes(member.nodeId) && !isReplaced(member) ? 'lost' : 'leaving'));
   return {
     ...layout,
     epoch: layout.epoch + 1,
     phase: 'moving',
-    members: [...after, ...leaving.map((member) => inState(member, 'leaving'))].sort(byNodeId),
+    members: [...after, ...going].sort(byNodeId),
     arcs: nextArcs(layout, { before: layout.members, after }, seen),
   };
 }
@@ -127,7 +134,7 @@ function endedMove(layout: Layout, situation: Situation, options: NextLayoutOpti
   // A joiner that never showed the moving layout may be gone: its request arrived late. Better no member than a dead one.
   const hasJoined = layout.members.every((member) => member.state !== 'joining' || (situation.seen.get(member.nodeId) ?? 0) >= layout.epoch);
   if (hasJoined && (progress === 'complete' || (progress === 'enough' && situation.caughtForMs >= options.settleMs))) {
-    const after = layout.members.filter((member) => member.state !== 'leaving');
+    const after = layout.members.filter((member) => member.state !== 'leaving' && member.state !== 'lost');
     const voters = chooseVoters(layout, after.map((member) => member.nodeId), situation.live, situation.seen);
     if (voters !== null) return stableLayout(layout, after, voters, situation.seen);
   }

@@ -102,6 +102,7 @@ export class FailureWatch {
     this.#detector.watch(this.#nextOnRing().map((member) => member.nodeId));
     for (const nodeId of this.#detector.takeDue(now)) this.#pingWatched(nodeId, now);
     this.#accuseSilent(now);
+    this.#deps.table.countDownTime(now);
     for (const nodeId of this.#deps.table.expireSuspicions(now)) {
       this.#queue.push(nodeId);
       this.#log('warn', 'a member is down', nodeId);
@@ -281,7 +282,7 @@ export class FailureWatch {
     }
     this.#troubledOffset += 1;
     chosen.delete(self.nodeId);
-    const entries: GossipEntry[] = [{ ...self, incarnation: this.#incarnation, state: this.#selfState, accusers: [] }];
+    const entries: GossipEntry[] = [{ ...self, incarnation: this.#incarnation, state: this.#selfState, accusers: [], downForMs: 0 }];
     for (const nodeId of chosen) {
       const entry = table.gossipEntry(nodeId);
       if (entry !== null) entries.push(entry);

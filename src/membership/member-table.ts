@@ -3,12 +3,14 @@
  * node itself reported as persisted. It follows the layout: a node that is in no layout is nobody.
  *
  * Two rumours of one node merge by liveness/suspicion; about itself only this node speaks, by a higher incarnation.
+ * How long a member has been down is counted in durations, which travel with the gossip: a new steward goes on counting.
  * Everything here is volatile and may be wrong: it chooses whom to ask, never what is true.
  * Source: protocol sections A.4 ("volatile"), A.6 and D.1.
  */
 import type { Epoch, NodeId } from '../domain/ids.ts';
 import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
 import type { Layout } from '../domain/layout.ts';
+import type { DownMember } from '../layout/automatic-out.ts';
 import { MEMBERS_MAX } from '../domain/limits.ts';
 import { accuse, accusersNeeded, mergeRumours, suspicionMs, type Rumour, type RumourState } from '../liveness/suspicion.ts';
 import type { GossipEntry, NodeRef } from '../protocol/message.ts';
@@ -18,10 +20,19 @@ interface MemberEntry {
   rumour: Rumour;
   /** Since when the present rumour holds here. */
   since: MonotonicMs;
+  /** Down without a break, and that part of it which this node has watched itself. */
+  downForMs: number;
+  watchedForMs: number;
 }
 
 /** news: to be passed on. correction: the sender has something old to say. known: nothing. */
 export type RumourOutcome = 'news' | 'correction' | 'known';
+
+/**
+ * Milliseconds of down time that one look may add: a node that was frozen wakes with old rumours, and has not watched
+ * anything meanwhile.
+ */
+const LOOK_MS_MAX = 1_000;
 
 const UNHEARD: Rumour = { incarnation: 0, state: 'alive', accusers: [] };
 
@@ -37,6 +48,7 @@ export class MemberTable {
   readonly #options: MemberTableOptions;
   readonly #entries = new Map<NodeId, MemberEntry>();
   readonly #seen = new Map<NodeId, Epoch>();
+  #lookedAt: MonotonicMs | null = null;
 
   constructor(self: NodeRef, options: MemberTableOptions) {
     this.#self = self;
@@ -52,7 +64,7 @@ export class MemberTable {
       if (nodeId === this.#self.nodeId) continue;
       const ref = { nodeId, name, advertise };
       const entry = this.#entries.get(nodeId);
-      if (entry === undefined) this.#entries.set(nodeId, { ref, rumour: UNHEARD, since: now });
+      if (entry === undefined) this.#entries.set(nodeId, { ref, rumour: UNHEARD, since: now, downForMs: 0, watchedForMs: 0 });
       else entry.ref = ref;
     }
   }
@@ -68,10 +80,11 @@ export class MemberTable {
     const member = this.#entries.get(entry.nodeId);
     if (member === undefined) return 'known';
     const merged = mergeRumours(member.rumour, { incarnation: entry.incarnation, state: entry.state, accusers: entry.accusers });
-    if (merged !== member.rumour) {
-      this.#set(member, merged, now);
-      return 'news';
-    }
+    const isNews = merged !== member.rumour;
+    if (isNews) this.#set(member, merged, now);
+    // The longest that anybody knows of counts, for the same spell of being down: it ends with a higher incarnation only.
+    if (merged.state === 'down' && entry.state === 'down' && entry.incarnation === merged.incarnation) member.downForMs = Math.max(member.downForMs, entry.downForMs);
+    if (isNews) return 'news';
     return entry.incarnation < merged.incarnation && merged.state === 'alive' ? 'correction' : 'known';
   }
 
@@ -85,6 +98,22 @@ export class MemberTable {
     if (merged === rumour) return false;
     this.#set(member, merged, now);
     return true;
+  }
+
+  /** Counts how long members have been down. To be called with every tick. */
+  countDownTime(now: MonotonicMs): void {
+    const passedMs = this.#lookedAt === null ? 0 : Math.min(elapsedMs(this.#lookedAt, now), LOOK_MS_MAX);
+    this.#lookedAt = now;
+    for (const member of this.#entries.values()) {
+      if (member.rumour.state !== 'down') continue;
+      member.downForMs += passedMs;
+      member.watchedForMs += passedMs;
+    }
+  }
+
+  /** The members that count as down. */
+  get down(): ReadonlyMap<NodeId, DownMember> {
+    return new Map([...this.#entries].filter(([, { rumour }]) => rumour.state === 'down'));
   }
 
   /** Turns suspects into downs whose time is over and who have enough accusers; returns them. */
@@ -122,7 +151,7 @@ export class MemberTable {
   /** As sent to others. */
   gossipEntry(nodeId: NodeId): GossipEntry | null {
     const member = this.#entries.get(nodeId);
-    return member === undefined ? null : { ...member.ref, ...member.rumour };
+    return member === undefined ? null : { ...member.ref, ...member.rumour, downForMs: Math.floor(member.downForMs) };
   }
 
   /** The other members whose rumour is not `alive`. */
@@ -136,7 +165,11 @@ export class MemberTable {
   }
 
   #set(member: MemberEntry, rumour: Rumour, now: MonotonicMs): void {
-    if (rumour.state !== member.rumour.state || rumour.incarnation !== member.rumour.incarnation) member.since = now;
+    if (rumour.state !== member.rumour.state || rumour.incarnation !== member.rumour.incarnation) {
+      member.since = now;
+      member.downForMs = 0;
+      member.watchedForMs = 0;
+    }
     member.rumour = rumour;
   }
 

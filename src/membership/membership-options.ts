@@ -48,6 +48,10 @@ export interface MembershipTimes {
   readonly suspicionBaseMs: number;
   /** Milliseconds a node that announced a restart isn't accused. */
   readonly restartGraceMs: number;
+  /** Milliseconds that a member is down until it is taken out of the ring; null: never. */
+  readonly outAfterMs: number | null;
+  /** Milliseconds that a node has to have watched that itself, before it proposes it. */
+  readonly outWatchMs: number;
   /** Milliseconds between two attempts to join, found or leave. */
   readonly retryMs: number;
   /** Milliseconds until a question about rings, layouts or votes counts as unanswered. */
@@ -82,6 +86,8 @@ export const MEMBERSHIP_TIMES: MembershipTimes = {
   retransmitMultiplier: 4,
   suspicionBaseMs: 4_000,
   restartGraceMs: 60_000,
+  outAfterMs: 600_000,
+  outWatchMs: 10_000,
   retryMs: 500,
   askTimeoutMs: 1_000,
   wishSilentMs: 3_000,

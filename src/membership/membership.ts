@@ -20,6 +20,7 @@ import type { MonotonicMs } from '../domain/instant.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
 import { isNewer } from '../layout/adoption.ts';
+import type { DownMember, OutVerdict } from '../layout/automatic-out.ts';
 import type { Random } from '../ports/random.ts';
 import type { FaultReply, NodeRef, PeerReply } from '../protocol/message.ts';
 import type { ClusterView } from '../ring/cluster-view.ts';
@@ -142,6 +143,7 @@ export class Membership {
     const here = layout === null ? undefined : memberById(layout, this.#options.self.nodeId);
     if (here?.state === 'member') return { kind: 'member', detail: '' };
     if (here?.state === 'joining') return { kind: 'joining', detail: 'in the layout, catches up its arcs' };
+    if (here?.state === 'lost') return { kind: 'joining', detail: 'was taken out of the ring while it was down, joins again when that is done' };
     if (here !== undefined || (layout !== null && layout.members.some((member) => member.name === this.#options.self.name))) {
       return { kind: 'replaced', detail: 'another node took over this name' };
     }
@@ -152,6 +154,16 @@ export class Membership {
   get pendingMoves(): PendingMoves {
     const arcs = this.#keeper.layout?.arcs.filter(isMovingArc).length ?? 0;
     return { ...this.#steward.pending, arcs };
+  }
+
+  /** What is to become of each member that is down, as seen here. */
+  get downMembers(): ReadonlyMap<NodeId, DownMember & { readonly verdict: OutVerdict }> {
+    const { down } = this.#table;
+    const verdicts = [...this.#steward.outVerdicts];
+    return new Map(verdicts.flatMap(([nodeId, verdict]) => {
+      const member = down.get(nodeId);
+      return member === undefined ? [] : [[nodeId, { ...member, verdict }]];
+    }));
   }
 
   /** The ring needs this node no more. */

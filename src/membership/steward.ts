@@ -2,6 +2,7 @@
  * Steward: what this node knows of wanted changes, and when it proposes one.
  *
  * The lowest live voter acts at once; what arrives while a move is under way waits and goes into the next one together.
+ * A member that has been down for outAfter is taken out without its asking (layout/automatic-out.ts).
  * Any other voter steps in after a random while, so a steward that is stuck holds nothing up. Everything here is
  * volatile: joiners and leavers repeat their wish, and members repeat what they have caught up.
  * Source: protocol section A.4 (2), (4) to (6).
@@ -12,6 +13,7 @@ import type { Layout } from '../domain/layout.ts';
 import { MEMBERS_MAX } from '../domain/limits.ts';
 import type { Position } from '../domain/ring-position.ts';
 import type { Joiner } from '../layout/founding-layout.ts';
+import { membersDue, outVerdicts, type OutSituation, type OutVerdict } from '../layout/automatic-out.ts';
 import { moveProgress, nextLayout, type Situation } from '../layout/next-layout.ts';
 import type { Random } from '../ports/random.ts';
 import type { CaughtRequest, JoinReply, JoinRequest, LeaveReply, LeaveRequest, NodeRef } from '../protocol/message.ts';
@@ -28,6 +30,8 @@ const PENDING_MAX = 100;
 const REPORTED_ENDS_MAX = 4_000;
 /** Milliseconds until a change that is impossible now is looked at again: planning costs time. */
 const LOOK_AGAIN_MS = 250;
+
+const NOBODY: ReadonlySet<NodeId> = new Set();
 
 export interface StewardDeps {
   readonly self: NodeRef;
@@ -69,6 +73,12 @@ export class Steward {
       joins: [...this.#joins.values()].map(({ joiner }) => joiner.name),
       leaves: [...this.#leaves.keys()].map((nodeId) => this.#deps.table.ref(nodeId)?.name ?? nodeId),
     };
+  }
+
+  /** What is to become of each member that is down, as seen here. */
+  get outVerdicts(): ReadonlyMap<NodeId, OutVerdict> {
+    const { layout } = this.#deps.keeper;
+    return layout === null ? new Map() : outVerdicts(layout, this.#outSituation(layout), this.#deps.times);
   }
 
   // ------------------------------------------------------------------------------------------------------- wishes
@@ -159,7 +169,7 @@ export class Steward {
     for (const nodeId of this.#joins.keys()) if (memberById(layout, nodeId) !== undefined) this.#joins.delete(nodeId);
     for (const nodeId of this.#leaves.keys()) {
       const member = memberById(layout, nodeId);
-      if (member === undefined || member.state === 'leaving') this.#leaves.delete(nodeId);
+      if (member === undefined || member.state === 'leaving' || member.state === 'lost') this.#leaves.delete(nodeId);
     }
   }
 
@@ -180,13 +190,14 @@ export class Steward {
     const { layout } = keeper;
     if (layout === null || !layout.voters.includes(self.nodeId)) return;
     const isHalfDone = keeper.slot.accepted !== null;
-    if (!isHalfDone && layout.phase === 'stable' && this.#joins.size + this.#leaves.size === 0) {
+    const outs = this.#outs(layout);
+    if (!isHalfDone && layout.phase === 'stable' && this.#joins.size + this.#leaves.size + outs.size === 0) {
       this.#stepInAt = null;
       return;
     }
     if (layout.phase === 'moving') this.#noteProgress(layout, now);
     if (!chain.isFree(now) || !this.#isMyTurn(layout, now) || (this.#lookAt !== null && !isAtOrAfter(now, this.#lookAt))) return;
-    const wish = nextLayout(layout, this.#situation(layout, now), this.#deps.times);
+    const wish = nextLayout(layout, this.#situation(layout, outs, now), this.#deps.times);
     if (wish !== null || isHalfDone) chain.propose(wish, now);
     else this.#lookAt = plusMs(now, LOOK_AGAIN_MS);
   }
@@ -203,17 +214,29 @@ export class Steward {
     else this.#caughtSince ??= now;
   }
 
-  #situation(layout: Layout, now: MonotonicMs): Situation {
+  #situation(layout: Layout, outs: ReadonlySet<NodeId>, now: MonotonicMs): Situation {
     const { keeper, self, table } = this.#deps;
     return {
       joins: [...this.#joins.values()].map((pending) => pending.joiner),
       leaves: new Set(this.#leaves.keys()),
+      outs,
       live: this.#live(layout),
       seen: new Map([...table.seen, [self.nodeId, layout.epoch]]),
       caught: this.#caught,
       layoutAgeMs: elapsedMs(keeper.since, now),
       caughtForMs: this.#caughtSince === null ? 0 : elapsedMs(this.#caughtSince, now),
     };
+  }
+
+  /** Members to be taken out because they have been down for so long. */
+  #outs(layout: Layout): ReadonlySet<NodeId> {
+    if (layout.phase !== 'stable' || this.#deps.table.down.size === 0) return NOBODY;
+    return membersDue(layout, this.#outSituation(layout), this.#deps.times);
+  }
+
+  #outSituation(layout: Layout): OutSituation {
+    const { table, isUp } = this.#deps;
+    return { notUp: new Set(layout.members.map((member) => member.nodeId).filter((nodeId) => !isUp(nodeId))), down: table.down };
   }
 
   #live(layout: Layout): ReadonlySet<NodeId> {

@@ -89,7 +89,7 @@ export async function assembleNode(
     },
     {
       self: { nodeId: store.nodeId, name, advertise }, boot: store.incarnation, zone: options.zone, weight: options.weight,
-      ring: options.ring, times: { ...MEMBERSHIP_TIMES, tickMs: tuning.tickMs },
+      ring: options.ring, times: { ...MEMBERSHIP_TIMES, tickMs: tuning.tickMs, outAfterMs: options.outAfterMs },
     },
   );
   const driver = new MembershipDriver({

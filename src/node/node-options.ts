@@ -53,6 +53,8 @@ export interface NodeOptions {
   readonly ring: RingOptions;
   readonly zone: string;
   readonly weight: number;
+  /** Milliseconds that a member is down until it is taken out of the ring; null: never. */
+  readonly outAfterMs: number | null;
   readonly transport: 'tls-psk' | 'plaintext';
   readonly tuning: NodeTuning;
 }

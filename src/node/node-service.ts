@@ -57,7 +57,7 @@ export interface MemberView {
   readonly tokens: readonly number[];
   readonly zone: string;
   readonly weight: number;
-  readonly state: 'joining' | 'member' | 'leaving';
+  readonly state: 'joining' | 'member' | 'leaving' | 'lost';
   readonly liveness: Liveness;
   readonly isVoter: boolean;
   /** Part of the ring this member owns as first of the preference list, and holds in all, 0 to 1. */

@@ -26,6 +26,8 @@ export interface GossipEntry {
   readonly state: GossipState;
   /** Who reports suspect or down (two reporters make a node down where the ring has them). */
   readonly accusers: readonly NodeId[];
+  /** How long the teller has known it down at this incarnation, in milliseconds; 0 in other states. A duration, for clocks differ. */
+  readonly downForMs: number;
 }
 
 export interface NodeHealth {

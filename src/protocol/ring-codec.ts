@@ -26,13 +26,14 @@ function writeGossip(writer: BinaryWriter, entry: GossipEntry): void {
   writer.u64(entry.incarnation);
   writeWord(writer, GOSSIP_STATES, entry.state);
   writer.list(entry.accusers, writeNodeId);
+  writer.u64(entry.downForMs);
 }
 
 function readGossip(reader: BinaryReader): GossipEntry {
   const { nodeId, name, advertise } = readNodeRef(reader);
   const incarnation = reader.u64();
   const state = readWord(reader, GOSSIP_STATES);
-  return { nodeId, name, advertise, incarnation, state, accusers: reader.list(MEMBERS_MAX, 16, readNodeId) };
+  return { nodeId, name, advertise, incarnation, state, accusers: reader.list(MEMBERS_MAX, 16, readNodeId), downForMs: reader.u64() };
 }
 
 function writeHealth(writer: BinaryWriter, health: NodeHealth): void {
@@ -84,7 +85,7 @@ export const RING_CODECS: {
       w.list(m.gossip, writeGossip);
       return NO_BODY;
     },
-    read: (r) => ({ kind: 'ping', from: readNodeRef(r), boot: readBoot(r), health: readHealth(r), gossip: r.list(MEMBERS_MAX, 33, readGossip) }),
+    read: (r) => ({ kind: 'ping', from: readNodeRef(r), boot: readBoot(r), health: readHealth(r), gossip: r.list(MEMBERS_MAX, 41, readGossip) }),
   },
   'ping-reply': {
     ...HEAD_ONLY, type: 0x11,
@@ -99,7 +100,7 @@ export const RING_CODECS: {
     },
     read: (r) => ({
       kind: 'ping-reply', from: readNodeRef(r), boot: readBoot(r), health: readHealth(r), predecessor: r.optional(readNodeRef),
-      successors: r.list(MEMBERS_MAX, 20, readNodeRef), gossip: r.list(MEMBERS_MAX, 33, readGossip),
+      successors: r.list(MEMBERS_MAX, 20, readNodeRef), gossip: r.list(MEMBERS_MAX, 41, readGossip),
     }),
   },
   'probe': {

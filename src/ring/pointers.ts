@@ -41,7 +41,7 @@ export function successorAt(layout: Layout, position: Position, unreachable: Rea
 
 function reachableRing(layout: Layout, unreachable: ReadonlySet<NodeId>): LayoutMember[] {
   return layout.members
-    .filter((member) => member.state !== 'leaving' && !unreachable.has(member.nodeId))
+    .filter((member) => member.state !== 'leaving' && member.state !== 'lost' && !unreachable.has(member.nodeId))
     .sort(compareOnRing);
 }
 

@@ -8,6 +8,8 @@ import type { StartProgram } from './sim-node.ts';
 export interface DhtProgramOptions {
   readonly ring: RingOptions;
   readonly tuning: NodeTuning;
+  /** Virtual milliseconds that a member is down until it is taken out. */
+  readonly outAfterMs: number;
   /** ALL_RULES, but for runs that must fail. */
   readonly rules: Rules;
 }
@@ -28,6 +30,7 @@ export function dhtProgram(options: DhtProgramOptions): StartProgram {
         ring: options.ring,
         zone: '',
         weight: 1,
+        outAfterMs: options.outAfterMs,
         transport: 'plaintext',
         tuning: options.tuning,
       },

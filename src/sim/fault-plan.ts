@@ -25,6 +25,10 @@ export type Fault =
   | { readonly kind: 'crash-all'; readonly downMs: number }
   /** One node loses its disk and comes back empty. Waits until earlier losses are repaired. */
   | { readonly kind: 'wipe'; readonly victim: number; readonly downMs: number }
+  /** One node with its disk is gone for good: the ring has to take it out by itself. Waits like a wipe. */
+  | { readonly kind: 'loss'; readonly victim: number }
+  /** Power fails at one node for so long that it may be taken out; then it comes back with its disk. */
+  | { readonly kind: 'absence'; readonly victim: number; readonly downMs: number }
   | { readonly kind: 'join' }
   | { readonly kind: 'leave'; readonly victim: number }
   /** Nodes are on two sides; `sides` has a bit for each. */
@@ -45,7 +49,7 @@ export type Fault =
 export type FaultKind = Fault['kind'];
 
 export const FAULT_KINDS: readonly FaultKind[] = [
-  'crash', 'body-crash', 'crash-all', 'wipe', 'join', 'leave', 'partition', 'one-way-cut', 'reset', 'delay-spike', 'clock-skew', 'slow-disk', 'disk-error', 'staging-error', 'pause',
+  'crash', 'body-crash', 'crash-all', 'wipe', 'join', 'leave', 'partition', 'one-way-cut', 'reset', 'delay-spike', 'clock-skew', 'slow-disk', 'disk-error', 'staging-error', 'pause', 'loss', 'absence',
 ];
 
 export interface PlannedFault {
@@ -65,6 +69,8 @@ export interface FaultPlan {
 }
 
 export interface FaultPlanOptions {
+  /** Members that are down are taken out within a run: without that no node may be gone for good. */
+  readonly takesLostOut: boolean;
   readonly initialNodesMin: number;
   readonly initialNodesMax: number;
   readonly durationMs: number;
@@ -75,7 +81,8 @@ export interface FaultPlanOptions {
 export function faultPlan(random: Random, options: FaultPlanOptions): FaultPlan {
   const initialNodes = options.initialNodesMin + random.below(options.initialNodesMax - options.initialNodesMin + 1);
   const membersMin = Math.min(initialNodes, pick(random, [1, 2, 3, 3, 3]));
-  const enabled = shuffled(random, FAULT_KINDS).slice(0, 1 + random.below(FAULT_KINDS.length));
+  const possible = FAULT_KINDS.filter((kind) => kind !== 'loss' || options.takesLostOut);
+  const enabled = shuffled(random, possible).slice(0, 1 + random.below(possible.length));
   const extraCount = random.below(options.extraFaultsMax + 1);
   const kinds: FaultKind[] = ['crash', pick(random, ['join', 'leave'] as const)];
   for (let i = 0; i < extraCount; i++) kinds.push(pick(random, enabled));
@@ -114,8 +121,11 @@ function draw(kind: FaultKind, random: Random): Fault {
       return { kind, victim, operation: pick(random, BODY_FILE_OPERATIONS), downMs: spell(random) };
     case 'crash-all':
       return { kind, downMs: spell(random) };
+    case 'absence':
+      return { kind, victim, downMs: Math.floor(between(random, 8_000, 25_000)) };
     case 'join':
       return { kind };
+    case 'loss':
     case 'leave':
     case 'disk-error':
     case 'reset':

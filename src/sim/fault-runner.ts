@@ -16,6 +16,10 @@ import type { Simulation } from './simulation.ts';
 
 /** Members of a ring that survives the loss of a disk: with two, one lost disk is half of every replica set. */
 const MEMBERS_FOR_LOSS = 3;
+/** Members of a ring that can do without one for good: those left still have n copies. */
+const MEMBERS_FOR_LOSS_FOR_GOOD = 4;
+/** Virtual milliseconds until a node that is gone for good is out of the ring, at most, when nothing else is wrong. */
+const LOSS_WAIT_MS = 30_000;
 /** Virtual milliseconds that the loss of a disk waits for the ring to be at rest; then it doesn't happen. */
 const REST_WAIT_MS = 15_000;
 /** Virtual milliseconds that a crash outside the plan lasts. */
@@ -83,6 +87,7 @@ export class FaultRunner {
   async #cause(fault: Fault): Promise<boolean> {
     switch (fault.kind) {
       case 'crash':
+      case 'absence':
         return await this.#crash(this.#upNode(fault.victim), fault, fault.downMs);
       case 'body-crash':
         return await this.#bodyCrash(this.#upNode(fault.victim), fault, fault.operation, fault.downMs);
@@ -90,6 +95,8 @@ export class FaultRunner {
         return await this.#crashAll(fault, fault.downMs);
       case 'wipe':
         return await this.#wipe(fault, fault.victim, fault.downMs);
+      case 'loss':
+        return await this.#lose(fault, fault.victim);
       case 'join':
         this.#note(fault);
         this.#deps.addNode();
@@ -176,10 +183,25 @@ export class FaultRunner {
     return true;
   }
 
+  async #lose(fault: Fault, victim: number): Promise<boolean> {
+    const { sim, cluster } = this.#deps;
+    const isAtRest = (): boolean => !this.#isDiskMissing && cluster.nodes().length >= MEMBERS_FOR_LOSS_FOR_GOOD && cluster.isQuiet();
+    if (!(await sim.waitUntil(() => this.#isFinished || isAtRest(), REST_WAIT_MS, 100)) || this.#isFinished) return false;
+    const node = this.#upNode(victim);
+    if (node === null) return false;
+    this.#note(fault, node);
+    this.#isDiskMissing = true;
+    node.lose();
+    await sim.waitUntil(() => this.#isFinished || cluster.isQuiet(), LOSS_WAIT_MS, 100);
+    this.#isDiskMissing = !cluster.isQuiet();
+    return true;
+  }
+
   async #leave(fault: Fault, victim: number): Promise<boolean> {
     const node = this.#upNode(victim);
     const stayers = this.#deps.cluster.views().filter(({ state }) => state === 'serving').length;
-    if (node === null || stayers <= this.#membersMin) return false;
+    // Nobody leaves while a lost disk is being replaced: too few might be left to take its copies over.
+    if (node === null || stayers <= this.#membersMin || this.#isDiskMissing) return false;
     this.#note(fault, node);
     const outcome = await Promise.race([node.program()?.service.leave(), this.#deps.sim.clock.sleep(5000)]);
     return outcome?.kind === 'leaving';

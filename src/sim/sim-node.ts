@@ -213,6 +213,14 @@ export class SimNode {
     this.disk.wipe();
   }
 
+  /** The machine is gone for good, with its disk. */
+  lose(): void {
+    this.crash();
+    this.#isGone = true;
+    this.#deps.sim.note(this.name, 'is gone for good');
+    this.disk.wipe();
+  }
+
   pause(): void {
     if (this.#life === null) return;
     this.#deps.sim.note(this.name, 'stands still');

@@ -17,6 +17,10 @@ const SIM_BODIES: BodyLimits = { inlineBytesMax: 8192, chunkBytes: 16_384, lagBy
 /** Virtual milliseconds: less than PREPARE and ACCEPT take when the network is at its worst. */
 const SHORT_STAGING_TTL_MS = 400;
 
+/** Virtual milliseconds that a member is down until it is taken out: on half of the seeds it happens within a run. */
+const OUT_AFTER_SHORT_MS = 5_000;
+const OUT_AFTER_MS: readonly number[] = [500, OUT_AFTER_SHORT_MS, 600_000, 600_000];
+
 export interface SwarmRunOptions {
   readonly seed: number;
   /** Readable lines of the transcript kept. */
@@ -28,6 +32,7 @@ export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeR
   const random = new SimRandom(`seed ${seed}`).fork('shape of the ring');
   const tokensPerNode = pick(random, [1, 2, 4]);
   const bodies: BodyLimits = { ...SIM_BODIES, stagingTtlMs: pick(random, [STAGING_TTL_MS, STAGING_TTL_MS, STAGING_TTL_MS, SHORT_STAGING_TTL_MS]) };
+  const outAfterMs = pick(random, OUT_AFTER_MS);
   const program = dhtProgram({
     ring: { keyBits: pick(random, [16, 48]), replicas: 3, tokensPerNode, candidatesPerToken: tokensPerNode === 1 ? 1 : 2 },
     tuning: {
@@ -38,12 +43,13 @@ export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeR
       recordKeysMax: 2,
       listing: { entriesMax: 3, looksMax: 5 },
     },
+    outAfterMs,
     rules,
   });
   return new WholeNodeRun(program, {
     simulation: { seed, linesMax, durationMsMax: 600_000, eventsMax: 3_000_000 },
     disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
-    faults: { initialNodesMin: 1, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 14 },
+    faults: { takesLostOut: outAfterMs <= OUT_AFTER_SHORT_MS, initialNodesMin: 1, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 14 },
     workload: { clients: 5, operationsPerClient: 40, durationMsMax: 60_000, thinkMsMax: 1000, triesMax: 6, bodies },
     namesMin: 4,
     namesMax: 8,

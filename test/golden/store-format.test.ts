@@ -29,6 +29,7 @@ const layoutOf = (epoch: number): Layout => ({
     { end: 100 as Position, old: [node(1)], new: [node(1), node(2)], since: new Map([[node(2), epoch]]) },
     { end: 200 as Position, old: [node(1)], new: [node(2), node(1)], since: new Map() },
   ],
+  recoveries: [],
 });
 
 /** Every type of log record, the bodies inline and of length 0. */

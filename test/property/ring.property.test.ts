@@ -115,7 +115,7 @@ describe('a ring that changes', () => {
   function decided(layout: Layout, change: Partial<Situation>): Layout {
     const ids = [...layout.members.map((m) => m.nodeId), ...(change.joins ?? []).map((j) => j.nodeId)];
     const found = nextLayout(layout, {
-      joins: [], leaves: new Set(), live: new Set(ids), seen: new Map(ids.map((id) => [id, layout.epoch])), layoutAgeMs: 0, caughtForMs: 0,
+      joins: [], leaves: new Set(), outs: new Set(), live: new Set(ids), seen: new Map(ids.map((id) => [id, layout.epoch])), layoutAgeMs: 0, caughtForMs: 0,
       caught: new Map(ids.map((id) => [id, new Set(layout.arcs.map((arc) => arc.end))])), ...change,
     }, keep);
     if (found === null) throw new Error('no next layout');

@@ -21,6 +21,7 @@ export class SimulatedRing implements SeedRing {
     const startProgram = dhtProgram({
       ring: { keyBits: KEY_BITS, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1 },
       tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
+      outAfterMs: 600_000,
       rules: ALL_RULES,
     });
     this.#cluster = new SimCluster(

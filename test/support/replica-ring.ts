@@ -73,7 +73,7 @@ export function layoutOf(epoch: number, members: readonly NodeId[], old: readonl
   return {
     clusterId: 'f'.repeat(32) as ClusterId, epoch, keyBits: 48, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1,
     members: members.map((id, i) => ({ nodeId: id, name: `node:${i}`, advertise: `node:${i}`, tokens: [i as Position], zone: '', weight: 1, state: 'member' })),
-    voters: members.slice(0, 1), phase: old === next ? 'stable' : 'moving', arcs: [{ end: 0 as Position, old, new: next, since: new Map() }],
+    voters: members.slice(0, 1), phase: old === next ? 'stable' : 'moving', arcs: [{ end: 0 as Position, old, new: next, since: new Map() }], recoveries: [],
   };
 }
 

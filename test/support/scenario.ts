@@ -41,6 +41,7 @@ export class Scenario {
     const startProgram = dhtProgram({
       ring: { keyBits: KEY_BITS, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1 },
       tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
+      outAfterMs: 600_000,
       rules,
     });
     const sync = { minMs: SYNC_MS, maxMs: SYNC_MS };

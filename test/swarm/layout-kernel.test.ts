@@ -24,7 +24,7 @@ describe('the layout chain in a storm of joins, leaves, crashes, wiped disks and
     });
     expect(violation).toBeNull();
     // A storm that does nothing proves nothing.
-    for (const [name, least] of [['epochs', 5], ['crashes', 2], ['wipes', 0.2], ['joins', 2], ['leaves', 1], ['partitions', 2], ['writes', 10], ['reads', 10]] as const) {
+    for (const [name, least] of [['epochs', 5], ['crashes', 2], ['wipes', 0.2], ['losses', 0.1], ['outs', 0.1], ['joins', 2], ['leaves', 1], ['partitions', 2], ['writes', 10], ['reads', 10]] as const) {
       expect(sum.get(name)).toBeGreaterThan(least * CLEAN_SEEDS);
     }
   }, 60_000);

@@ -13,7 +13,7 @@ test(`${SEEDS} seeded storms end in one ring with right pointers, every join and
     if (problems.length > 0) throw new Error(`seed ${seed}: ${problems.join('; ')}`);
     for (const [name, count] of Object.entries(counts)) totals[name] = (totals[name] ?? 0) + count;
   }
-  for (const name of ['crashes', 'wipes', 'joins', 'leaves', 'cuts', 'epochs']) expect(totals[name]).toBeGreaterThan(50);
+  for (const name of ['crashes', 'wipes', 'losses', 'joins', 'leaves', 'cuts', 'epochs']) expect(totals[name]).toBeGreaterThan(50);
 }, 60_000);
 
 test('however three initial nodes are cut off, crash and lose up to two disks, at most one ring is founded', () => {

@@ -12,6 +12,7 @@ import type { Epoch, NodeId } from '../../domain/ids.ts';
 import type { Layout } from '../../domain/layout.ts';
 import { isInArc, type Position } from '../../domain/ring-position.ts';
 import { adoption } from '../../layout/adoption.ts';
+import { membersDue } from '../../layout/automatic-out.ts';
 import { acceptorStep, EMPTY_SLOT, type ChainReply, type ChainRequest } from '../../layout/chain-acceptor.ts';
 import { chainBallot, proposerStep, startProposal, type ProposerEffect, type ProposerState, type ProposerStep } from '../../layout/chain-proposer.ts';
 import type { Joiner } from '../../layout/founding-layout.ts';
@@ -23,6 +24,8 @@ import { sinceFromStable, type LayoutKernelRules } from './layout-kernel-rules.t
 
 /** A node counts as down when it was silent for so long. */
 const SILENCE_MS = 450;
+/** A member is taken out when it was down for so long. */
+const OUT = { outAfterMs: 1_000, outWatchMs: 0 };
 const OPTIONS = { abortAfterMs: 1000, settleMs: 200 };
 const PROPOSAL_TIMEOUT_MS = 300;
 const DISCARD_DELAY_MS = 60;
@@ -44,6 +47,7 @@ export class LayoutKernelNode {
   #proposal: { state: ProposerState; readonly startedAt: number } | null = null;
   #hlc = 0;
   #adoptedAt: number;
+  readonly #startedAt: number;
   #caughtSince: number | null = null;
 
   constructor(deps: { readonly disk: KernelNodeDisk; readonly net: KernelNet; readonly random: Random }, options: { readonly rules: LayoutKernelRules; readonly names: readonly string[] }) {
@@ -53,6 +57,7 @@ export class LayoutKernelNode {
     this.#rules = options.rules;
     this.#names = options.names;
     this.#adoptedAt = deps.net.now();
+    this.#startedAt = deps.net.now();
   }
 
   get epoch(): Epoch {
@@ -223,7 +228,7 @@ export class LayoutKernelNode {
     if (layout.phase === 'moving' && moveProgress(layout, { live, caught }) !== 'waiting') this.#caughtSince ??= now;
     else this.#caughtSince = null;
     const wish = nextLayout(layout, {
-      joins: [...this.#joins.values()], leaves: this.#leaves, live, seen: this.#seenNow(), caught,
+      joins: [...this.#joins.values()], leaves: this.#leaves, outs: this.#outs(layout, live, now), live, seen: this.#seenNow(), caught,
       layoutAgeMs: now - this.#adoptedAt, caughtForMs: this.#caughtSince === null ? 0 : now - this.#caughtSince,
     }, OPTIONS);
     if (wish === null && this.#random.float() > 0.05) return;
@@ -325,6 +330,16 @@ export class LayoutKernelNode {
   #live(): Set<NodeId> {
     const now = this.#net.now();
     return new Set([this.disk.nodeId, ...[...this.#heardAt].filter(([, at]) => now - at < SILENCE_MS).map(([nodeId]) => nodeId)]);
+  }
+
+  /** The members that have been silent for so long that they are taken out. */
+  #outs(layout: Layout, live: ReadonlySet<NodeId>, now: number): ReadonlySet<NodeId> {
+    const notUp = layout.members.map((member) => member.nodeId).filter((nodeId) => !live.has(nodeId));
+    const down = notUp.map((nodeId) => {
+      const silentMs = now - (this.#heardAt.get(nodeId) ?? this.#startedAt);
+      return [nodeId, { downForMs: silentMs, watchedForMs: silentMs }] as const;
+    });
+    return membersDue(layout, { notUp: new Set(notUp), down: new Map(down) }, OUT);
   }
 
   #seenNow(): ReadonlyMap<NodeId, Epoch> {

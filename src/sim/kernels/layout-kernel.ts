@@ -25,6 +25,8 @@ export interface LayoutKernelCounts {
   epochs: number;
   crashes: number;
   wipes: number;
+  losses: number;
+  outs: number;
   joins: number;
   leaves: number;
   partitions: number;
@@ -79,7 +81,7 @@ export function runLayoutKernel(seed: number, rules: LayoutKernelRules): LayoutK
 }
 
 class World {
-  readonly counts: LayoutKernelCounts = { epochs: 0, crashes: 0, wipes: 0, joins: 0, leaves: 0, partitions: 0, writes: 0, reads: 0, events: 0 };
+  readonly counts: LayoutKernelCounts = { epochs: 0, crashes: 0, wipes: 0, losses: 0, outs: 0, joins: 0, leaves: 0, partitions: 0, writes: 0, reads: 0, events: 0 };
   readonly #rules: LayoutKernelRules;
   readonly #random: SimRandom;
   readonly #queue = new EventQueue();
@@ -222,9 +224,9 @@ class World {
 
   #scheduleFaults(): void {
     const kinds: readonly (() => void)[] = [
-      () => { this.#crash(); }, () => { this.#wipe(); }, () => { this.#join(); }, () => { this.#leave(); }, () => { this.#partition(); },
+      () => { this.#crash(); }, () => { this.#wipe(); }, () => { this.#lose(); }, () => { this.#join(); }, () => { this.#leave(); }, () => { this.#partition(); },
     ];
-    const enabled = kinds.flatMap((fault, i) => (i === 2 || chance(this.#random, 0.7) ? [fault] : []));
+    const enabled = kinds.flatMap((fault, i) => (i === 3 || chance(this.#random, 0.7) ? [fault] : []));
     const gapMs = between(this.#random, 80, 500);
     const next = (): void => {
       if (!this.#isStorm) return;
@@ -248,18 +250,34 @@ class World {
   }
 
   #wipe(): void {
-    const newest = this.#newest();
-    const kept = new Set(this.#machines.map((machine) => machine.disk?.nodeId));
-    if (newest.phase !== 'stable' || newest.members.length < 3 || !newest.members.every((member) => kept.has(member.nodeId))) return;
-    const victim = pick(this.#random, newest.members);
-    const machine = this.#machines.find(({ disk }) => disk?.nodeId === victim.nodeId);
-    const followers = this.#machines.filter((other) => other !== machine && other.disk?.layout?.epoch === newest.epoch).map((other) => other.disk?.nodeId);
-    if (machine === undefined || !isMajority(newest.voters, (nodeId) => followers.includes(nodeId))) return;
+    const machine = this.#expendable(3);
+    if (machine === null) return;
     this.#stop(machine);
     machine.disk = this.#emptyDisk(machine.name);
     machine.isLeaving = false;
     this.counts.wipes++;
     this.#restartLater(machine);
+  }
+
+  /** A node and its disk are gone for good: the ring has to take it out by itself. */
+  #lose(): void {
+    const machine = this.#expendable(4 + this.#machines.filter(({ isLeaving }) => isLeaving).length);
+    if (machine === null) return;
+    this.#stop(machine);
+    machine.disk = null;
+    machine.isLeaving = false;
+    this.counts.losses++;
+  }
+
+  /** A member whose disk may be lost now: the ring promises to survive one such loss at a time. */
+  #expendable(membersMin: number): Machine | null {
+    const newest = this.#newest();
+    const kept = new Set(this.#machines.map((machine) => machine.disk?.nodeId));
+    if (newest.phase !== 'stable' || newest.members.length < membersMin || !newest.members.every((member) => kept.has(member.nodeId))) return null;
+    const victim = pick(this.#random, newest.members);
+    const machine = this.#machines.find(({ disk }) => disk?.nodeId === victim.nodeId);
+    const followers = this.#machines.filter((other) => other !== machine && other.disk?.layout?.epoch === newest.epoch).map((other) => other.disk?.nodeId);
+    return machine === undefined || !isMajority(newest.voters, (nodeId) => followers.includes(nodeId)) ? null : machine;
   }
 
   #join(): void {
@@ -273,7 +291,8 @@ class World {
 
   #leave(): void {
     const staying = this.#newest().members.flatMap((member) => this.#machines.filter(({ disk, isLeaving }) => disk?.nodeId === member.nodeId && !isLeaving));
-    if (staying.length < 2) return;
+    // While a lost member waits to be replaced, those who have to take its copies over stay.
+    if (staying.length < 2 || (staying.length <= 3 && this.#newest().members.some(({ nodeId }) => this.#machines.every(({ disk }) => disk?.nodeId !== nodeId)))) return;
     const machine = pick(this.#random, staying);
     // A joiner must not leave before it is a member: if its move is given up, a lost disk under its name stays a member.
     const isFullMember = machine.disk?.layout?.members.some((member) => member.nodeId === machine.disk?.nodeId && member.state === 'member') === true;
@@ -349,6 +368,7 @@ class World {
     const text = JSON.stringify({ ...layout, arcs });
     if (known !== undefined && known.text !== text) throw new Violation(`fork at epoch ${layout.epoch}`);
     this.#decided.set(layout.epoch, { layout, text });
+    if (layout.members.some((member) => member.state === 'lost')) this.counts.outs++;
     this.counts.epochs = Math.max(this.counts.epochs, layout.epoch);
   }
 
@@ -359,7 +379,10 @@ class World {
   #isConverged(): boolean {
     const newest = this.#newest();
     const here = this.#machines.filter((machine) => machine.disk !== null);
-    if (newest.phase !== 'stable' || newest.members.length !== here.length) return false;
+    const gone = newest.members.filter((member) => here.every(({ disk }) => disk?.nodeId !== member.nodeId)).length;
+    // One that is gone stays a member where nobody could replace it.
+    const mayStay = newest.members.length - gone < newest.replicas;
+    if (newest.phase !== 'stable' || newest.members.length - gone !== here.length || (gone > 0 && !mayStay)) return false;
     return here.every(({ disk, node }) => node !== null && node.epoch === newest.epoch && newest.members.some((member) => member.nodeId === disk?.nodeId))
       && here.every(({ isLeaving }) => !isLeaving || here.length === 1);
   }

@@ -10,7 +10,7 @@ import type { Position } from '../../domain/ring-position.ts';
 import { EMPTY_SLOT, type LayoutSlot } from '../../layout/chain-acceptor.ts';
 import { Membership } from '../../membership/membership.ts';
 import type { MembershipEffect } from '../../membership/membership-effect.ts';
-import { MEMBERSHIP_TIMES } from '../../membership/membership-options.ts';
+import type { MembershipTimes } from '../../membership/membership-options.ts';
 import type { TokenAllocationOptions } from '../../ring/token-allocation.ts';
 import type { SimRandom } from '../sim-random.ts';
 
@@ -35,6 +35,7 @@ export class MembershipKernelNode {
   readonly name: string;
   readonly #random: SimRandom;
   readonly #ring: TokenAllocationOptions;
+  readonly #times: MembershipTimes;
   #wipes = 0;
   disk: KernelDisk;
   machine: Membership | null = null;
@@ -44,10 +45,11 @@ export class MembershipKernelNode {
   writeDoneAtMs = 0;
   outcome: KernelOutcome = { joined: false, joinFailure: null, left: false };
 
-  constructor(name: string, random: SimRandom, ring: TokenAllocationOptions) {
+  constructor(name: string, random: SimRandom, ring: TokenAllocationOptions, times: MembershipTimes) {
     this.name = name;
     this.#random = random;
     this.#ring = ring;
+    this.#times = times;
     this.disk = this.#newDisk();
   }
 
@@ -61,7 +63,7 @@ export class MembershipKernelNode {
     const { nodeId, boot, layout, slot, caught, promisedFounder } = this.disk;
     this.machine = new Membership(
       { random: this.#random.fork(`boot-${this.#wipes}-${boot}`), now, durable: { layout, slot, caught, promisedFounder } },
-      { self: { nodeId, name: this.name, advertise: this.name }, boot, zone: '', weight: 1, ring: this.#ring, times: MEMBERSHIP_TIMES },
+      { self: { nodeId, name: this.name, advertise: this.name }, boot, zone: '', weight: 1, ring: this.#ring, times: this.#times },
     );
   }
 

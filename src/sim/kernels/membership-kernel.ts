@@ -36,6 +36,8 @@ export interface MembershipKernelOptions {
   readonly latencyMs: readonly [number, number];
   readonly writeMs: readonly [number, number];
   readonly catchUpMs: readonly [number, number];
+  /** As in MembershipTimes; left out: as nodes have it. */
+  readonly outAfterMs?: number | null;
 }
 
 type SendEffect = Extract<MembershipEffect, { kind: 'send' }>;
@@ -69,7 +71,7 @@ export class MembershipKernel {
   node(name: string): MembershipKernelNode {
     const known = this.nodes.get(name);
     if (known !== undefined) return known;
-    const node = new MembershipKernelNode(name, this.random.fork(name), this.#options.ring);
+    const node = new MembershipKernelNode(name, this.random.fork(name), this.#options.ring, { ...MEMBERSHIP_TIMES, outAfterMs: this.#options.outAfterMs ?? MEMBERSHIP_TIMES.outAfterMs });
     this.nodes.set(name, node);
     return node;
   }

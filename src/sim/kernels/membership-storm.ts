@@ -12,12 +12,14 @@ import { MembershipKernel } from './membership-kernel.ts';
 
 const STORM_MS = 30_000;
 const QUIET_MS = 60_000;
+/** Members that are down so long after their suspicion are taken out: some of those that crash, and all that are lost. */
+const OUT_AFTER_MS = 1_500;
 const NAMES = Array.from({ length: 8 }, (_, i) => `localhost:${7400 + i}`);
 
 export interface StormOutcome {
   /** What is still wrong at the end; empty when all is right. */
   readonly problems: readonly string[];
-  readonly counts: { readonly crashes: number; readonly wipes: number; readonly joins: number; readonly leaves: number; readonly cuts: number; readonly epochs: number };
+  readonly counts: { readonly crashes: number; readonly wipes: number; readonly losses: number; readonly joins: number; readonly leaves: number; readonly cuts: number; readonly epochs: number };
 }
 
 export function runMembershipStorm(seed: number): StormOutcome {
@@ -31,12 +33,14 @@ class MembershipStorm {
   readonly #leaving = new Set<string>();
   readonly #initialNames: readonly string[];
   #wiped: string | null = null;
-  readonly #counts = { crashes: 0, wipes: 0, joins: 0, leaves: 0, cuts: 0 };
+  /** Gone for good; their names aren't used again. */
+  readonly #lost = new Set<string>();
+  readonly #counts = { crashes: 0, wipes: 0, losses: 0, joins: 0, leaves: 0, cuts: 0 };
 
   constructor(seed: number) {
     this.#kernel = new MembershipKernel(seed, {
       ring: { keyBits: 16, replicas: 3, tokensPerNode: 1 + (seed % 3), candidatesPerToken: 2 },
-      latencyMs: [0.2, 20], writeMs: [0.2, 30], catchUpMs: [5, 2000],
+      latencyMs: [0.2, 20], writeMs: [0.2, 30], catchUpMs: [5, 2000], outAfterMs: OUT_AFTER_MS,
     });
     this.#initialNames = NAMES.slice(0, [1, 2, 3, 3, 5][seed % 5]);
   }
@@ -47,7 +51,7 @@ class MembershipStorm {
     if (chance(random, 0.5)) this.#kernel.faults.lossRate = between(random, 0, 0.2);
     if (chance(random, 0.5)) this.#kernel.faults.doubleRate = 0.1;
     if (chance(random, 0.3)) this.#kernel.faults.slowRate = 0.05;
-    const faults = [() => { this.#crash(); }, () => { this.#wipe(); }, () => { this.#join(); }, () => { this.#leave(); }, () => { this.#cut(); }]
+    const faults = [() => { this.#crash(); }, () => { this.#wipe(); }, () => { this.#lose(); }, () => { this.#join(); }, () => { this.#leave(); }, () => { this.#cut(); }]
       .filter(() => chance(random, 0.6));
     while (this.#kernel.nowMs < STORM_MS && faults.length > 0) {
       this.#kernel.run(this.#kernel.nowMs + between(random, 50, 3000));
@@ -106,26 +110,45 @@ class MembershipStorm {
 
   #wipe(): void {
     const { random } = this.#kernel;
-    // The only initial name, wiped, would found again: k = 1 doesn't promise more (A.7).
-    const isFounderSafe = this.#initialNames.length > 1;
-    const candidates = this.#members().filter((name) => !this.#leaving.has(name) && (isFounderSafe || name !== this.#initialNames[0]));
-    if (candidates.length < 3 || this.#problems().length > 0 || !this.#isWhole(this.#wiped)) return;
-    const name = pick(random, candidates);
+    const name = this.#expendable(3);
+    if (name === null) return;
     this.#kernel.wipe(name);
     this.#wiped = name;
     this.#counts.wipes += 1;
     this.#kernel.at(between(random, 0, 3000), () => { this.#start(name); });
   }
 
+  /** A node and its disk are gone for good: the others have to take it out. */
+  #lose(): void {
+    const name = this.#expendable(4);
+    if (name === null) return;
+    this.#kernel.wipe(name);
+    this.#wanted.delete(name);
+    this.#lost.add(name);
+    this.#counts.losses += 1;
+  }
+
+  /** A member whose disk may be lost now; null: none may. */
+  #expendable(membersMin: number): string | null {
+    // The only initial name, wiped, would found again: k = 1 doesn't promise more (A.7).
+    const isFounderSafe = this.#initialNames.length > 1;
+    const members = this.#members();
+    const candidates = members.filter((name) => !this.#leaving.has(name) && (isFounderSafe || name !== this.#initialNames[0]));
+    if (members.length < membersMin || candidates.length === 0 || this.#problems().length > 0 || !this.#isWhole(this.#wiped)) return null;
+    return pick(this.#kernel.random, candidates);
+  }
+
   #join(): void {
     const name = pick(this.#kernel.random, NAMES);
-    if (this.#wanted.has(name) || this.#kernel.node(name).machine !== null) return;
+    if (this.#wanted.has(name) || this.#lost.has(name) || this.#kernel.node(name).machine !== null) return;
     this.#wanted.add(name);
     this.#counts.joins += 1;
     this.#start(name);
   }
 
   #leave(): void {
+    // Nobody leaves a ring that has just enough members to replace one that is lost.
+    if (this.#lost.size > 0 && this.#wanted.size - this.#leaving.size <= 3) return;
     const candidates = [...this.#wanted].filter((name) => this.#kernel.node(name).outcome.joined && !this.#initialNames.includes(name));
     if (candidates.length === 0) return;
     const name = pick(this.#kernel.random, candidates);
@@ -181,6 +204,10 @@ class MembershipStorm {
       const { machine } = this.#kernel.node(name);
       if (machine?.state.kind !== 'member') problems.push(`${name} is ${machine?.state.kind ?? 'down'}: ${machine?.state.detail ?? ''}`);
       else if (machine.clusterView()?.layout.phase !== 'stable') problems.push(`${name} sees a move`);
+    }
+    for (const name of this.#lost) {
+      const keeper = staying.find((other) => this.#kernel.node(other).machine?.clusterView()?.layout.members.some((member) => member.name === name));
+      if (keeper !== undefined) problems.push(`${keeper} still has ${name}, which is gone for good, as a member`);
     }
     if (problems.length === 0) problems.push(...this.#kernel.wrongPointers(staying));
     if (this.#kernel.clusters.size > 1) problems.push(`I2: ${this.#kernel.clusters.size} clusters`);

@@ -22,7 +22,7 @@ const ids = (layout: Layout): NodeId[] => layout.members.map((member) => member.
 /** Everybody is up and has persisted the layout; nothing is pending or caught up. */
 function calm(layout: Layout, change: Partial<Situation> = {}): Situation {
   return {
-    joins: [], leaves: new Set(), live: new Set(ids(layout)), seen: new Map(ids(layout).map((nodeId) => [nodeId, layout.epoch])),
+    joins: [], leaves: new Set(), outs: new Set(), live: new Set(ids(layout)), seen: new Map(ids(layout).map((nodeId) => [nodeId, layout.epoch])),
     caught: new Map(), layoutAgeMs: 0, caughtForMs: 0, ...change,
   };
 }

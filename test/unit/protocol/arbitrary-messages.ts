@@ -32,7 +32,7 @@ const boot = fc.record({ boot: u64, position: u64 });
 const health = fc.record({ awareness: fc.nat({ max: 8 }), loopDelayMs: fc.double({ min: 0, noNaN: true }), diskUsed: fc.double({ min: 0, max: 1, noNaN: true }) });
 const gossip = list(fc.record({
   nodeId, name: address, advertise: address, incarnation: u64,
-  state: fc.constantFrom('alive' as const, 'restarting' as const, 'suspect' as const, 'down' as const, 'left' as const), accusers: list(nodeId),
+  state: fc.constantFrom('alive' as const, 'restarting' as const, 'suspect' as const, 'down' as const, 'left' as const), accusers: list(nodeId), downForMs: u64,
 }));
 const ops = list(fc.record({ opId: hex(16).map((id) => id as OpId), version: ballot, kind: fc.constantFrom('created' as const, 'replaced' as const, 'deleted' as const) }));
 
@@ -52,10 +52,11 @@ const layout: fc.Arbitrary<Layout> = fc.uniqueArray(nodeId, { minLength: 1, maxL
     clusterId, epoch, keyBits: fc.constant(48), replicas: u16, tokensPerNode: u16, candidatesPerToken: u16,
     members: fc.tuple(...ids.map((id) => fc.record({
       nodeId: fc.constant(id), name: address, advertise: address, tokens: fc.array(position, { minLength: 1, maxLength: 3 }), zone: text,
-      weight: fc.double({ min: 0.1, max: 10, noNaN: true }), state: fc.constantFrom('joining' as const, 'member' as const, 'leaving' as const),
+      weight: fc.double({ min: 0.1, max: 10, noNaN: true }), state: fc.constantFrom('joining' as const, 'member' as const, 'leaving' as const, 'lost' as const),
     }))),
     voters: someIds, phase: fc.constantFrom('stable' as const, 'moving' as const),
     arcs: list(fc.record({ end: position, old: someIds, new: someIds, since: someIds.chain((some) => fc.constant(new Map(some.map((id, i) => [id, i])))) })),
+    recoveries: list(fc.record({ epoch, fromEpoch: epoch, atMs: u64, by: address, lost: list(address) })),
   });
 });
 

@@ -38,6 +38,7 @@ export function layoutOf(members: readonly LayoutMember[], options: { keyBits?: 
     voters: sorted.slice(0, voterCount(sorted.length)).map((member) => member.nodeId),
     phase: 'stable',
     arcs: foundingArcs(sorted, replicas),
+    recoveries: [],
   };
 }
 

@@ -74,7 +74,7 @@ export class StandInWorld {
     const isLie = this.#fault === 'two layouts' && this.#epoch > 3 && name.endsWith('2');
     return {
       clusterId: id('cluster') as ClusterId, epoch: this.#epoch, keyBits: KEY_BITS, replicas: isLie ? 2 : 3, tokensPerNode: 1,
-      candidatesPerToken: 1, members, voters: [], phase: 'stable', arcs,
+      candidatesPerToken: 1, members, voters: [], phase: 'stable', arcs, recoveries: [],
     };
   }
 

@@ -294,7 +294,7 @@ describe('the file of a body', () => {
     const layout = {
       clusterId: node(9) as never, epoch: 3, keyBits: 48, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1,
       members: [{ nodeId: node(1), name: 'a:1', advertise: 'a:1', tokens: [5 as never], zone: '', weight: 1, state: 'member' as const }],
-      voters: [node(1)], phase: 'stable' as const, arcs: [],
+      voters: [node(1)], phase: 'stable' as const, arcs: [], recoveries: [],
     };
     await store.adoptLayout(layout, [arc(0, 0)]);
     await settle();

@@ -20,7 +20,7 @@ function layoutOf(epoch: number): Layout {
   const member = { nodeId: node(1), name: 'a:1', advertise: 'a:1', tokens: [5 as Position], zone: '', weight: 1, state: 'member' as const };
   return {
     clusterId: node(9) as string as ClusterId, epoch, keyBits: 48, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1, members: [member],
-    voters: [node(1)], phase: 'stable', arcs: [{ end: 5 as Position, old: [node(1)], new: [node(1)], since: new Map([[node(1), epoch]]) }],
+    voters: [node(1)], phase: 'stable', arcs: [{ end: 5 as Position, old: [node(1)], new: [node(1)], since: new Map([[node(1), epoch]]) }], recoveries: [],
   };
 }
 
