@@ -2,7 +2,9 @@
  * The routes below /v1/objects: translates between HTTP and object operations, and decides nothing about objects itself.
  * One function call from the raw request to the operation: no router, no parsed query, no stream objects.
  *
- * Invariant: a request over the bound is refused before its body is read.
+ * Invariants: a request over the bound is refused before its body is read; requests of one connection are served one
+ * after the other, also when the client doesn't wait for the answers ([RFC 9112] "Pipelining" allows reads side by side
+ * only). Those that wait count towards the bound.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NodeService } from '../node/node-service.ts';
@@ -50,6 +52,8 @@ export class ObjectRoutes {
   readonly #exchangeDeps: ExchangeDeps;
   readonly #gate: TokenGate | null;
   #inFlight = 0;
+  /** By connection: the latest request that isn't over. One sent before its answer waits for it, so that a client's writes happen in its order. */
+  readonly #working = new WeakMap<IncomingMessage['socket'], Promise<void>>();
 
   constructor(deps: ObjectRoutesDeps, options: ObjectRoutesOptions) {
     this.#deps = deps;
@@ -66,15 +70,26 @@ export class ObjectRoutes {
     if (!isCollection && !path.startsWith(OBJECTS_PREFIX)) return false;
     const exchange = new Exchange(this.#exchangeDeps, { req, res, requestId: this.#deps.requestIds.next(), route: isCollection ? COLLECTION_ROUTE : OBJECT_ROUTE });
     if (this.#gate?.admits(exchange) === false) return true;
+    const coding = req.headers['transfer-encoding'];
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+      exchange.refuse('DHT_ERR_REQUEST_INVALID', `Transfer-Encoding is "${coding}"; only "chunked" is understood, and a body is stored as it is sent.`);
+      return true;
+    }
     if (this.#inFlight >= this.#options.requestsMax) {
       this.#exchangeDeps.metrics.rejected('overload');
       exchange.refuse('DHT_ERR_OVERLOADED', `${this.#inFlight} requests are being served.`);
       return true;
     }
     this.#inFlight++;
-    (isCollection ? this.#serveCollection(exchange, query) : this.#serveObject(exchange, path.slice(OBJECTS_PREFIX.length), query))
+    const serve = (): Promise<void> => (isCollection ? this.#serveCollection(exchange, query) : this.#serveObject(exchange, path.slice(OBJECTS_PREFIX.length), query));
+    const before = this.#working.get(req.socket);
+    const work = (before === undefined ? serve() : before.then(serve))
       .catch((error: unknown) => exchange.failed(error))
-      .finally(() => this.#inFlight--);
+      .finally(() => {
+        this.#inFlight--;
+        if (this.#working.get(req.socket) === work) this.#working.delete(req.socket);
+      });
+    this.#working.set(req.socket, work);
     return true;
   }
 

@@ -2,12 +2,13 @@
  * A ring of real processes, each behind a proxy of PeerLinks that it advertises, and what may be done to it: processes
  * killed, stopped and started again, disks wiped, nodes that join and leave.
  */
-import { rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
-import { RealRing, until, type RealNode } from '../support/real-ring.ts';
+import { freePorts, RealRing, until, type RealNode } from '../support/real-ring.ts';
 import { PeerLinks } from './peer-links.ts';
 
-/** Milliseconds for a node to end by itself after SIGKILL. */
+/** Milliseconds for a node to be ready after its start. */
 const READY_MS_MAX = 60_000;
 
 export class FaultyRing {
@@ -34,13 +35,14 @@ export class FaultyRing {
 
   /** `entryPoint`: the script of the nodes; null: the program itself. */
   static async create(entryPoint: string | null): Promise<FaultyRing> {
-    return new FaultyRing(await RealRing.create(), entryPoint);
+    return new FaultyRing(await RealRing.create({ directory: await mkdtemp(path.join(os.tmpdir(), 'dht-faulty-ring-')) }), entryPoint);
   }
 
   /** Starts a new node that joins the members, or founds the ring; doesn't wait for it. */
   async add(): Promise<RealNode> {
     const node = await this.ring.add();
-    this.#proxyPorts[node.index] = await this.links.listen(node.index, node.port);
+    const [port = 0] = await freePorts(1);
+    this.#proxyPorts[node.index] = await this.links.listen(node.index, node.port, port);
     this.start(node);
     return node;
   }
@@ -109,13 +111,15 @@ export class FaultyRing {
     });
   }
 
-  async stop(): Promise<void> {
+  /** `isKept`: data and logs stay for whoever looks for the reason. */
+  async stop(isKept: boolean): Promise<void> {
     for (const node of this.ring.nodes) {
       this.#mayEnd.add(node);
       if (node.isRunning) node.kill('SIGCONT');
     }
     await this.ring.stop();
     await this.links.close();
+    if (!isKept) await rm(this.ring.directory, { recursive: true });
   }
 
   #advertised(node: RealNode): string {

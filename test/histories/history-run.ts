@@ -75,6 +75,7 @@ export async function runHistory(options: HistoryRunOptions): Promise<HistoryRun
   const deps: ClientDeps = { history, entries, corrupt: (what) => wrong.push(what), answered: (what, key) => { availability.answered(what, key); } };
   const keys = new Set<string>();
   let isOver = false;
+  let isKept = true;
   try {
     await faulty.untilReady(await faulty.add());
     for (let i = 1; i < options.nodes; i++) await faulty.add();
@@ -131,26 +132,31 @@ export async function runHistory(options: HistoryRunOptions): Promise<HistoryRun
     const { ok, fail, unknown } = availability.counts;
 
     options.print('faults are over');
-    const wholeMs = await faulty.untilWhole(WHOLE_MS_MAX);
-    await auditReads(faulty, deps, [...keys], random);
-    wrong.push(...await auditListings(faulty, history.lines));
-    const { lacking, lost, waitedMs } = await auditReplicas(faulty, history.lines, [...keys], random);
-    wrong.push(...lost);
-    const verdict = checkHistory(history.lines);
-    wrong.push(...verdict.wrong, ...faulty.unexpectedEnds);
     summary.push(
       `${ok + fail + unknown} operations in ${seconds.toFixed(0)} s (${((ok + fail + unknown) / seconds).toFixed(0)}/s): ${ok} answered, ${fail} refused, ${unknown} unknown`,
       `longest time without an answer for a key: ${(availability.longestMs / 1000).toFixed(1)} s`,
       `faults: ${[...nemesis.counts].map(([kind, count]) => `${kind} ${count}`).join(', ') || 'none'}`,
       `${faulty.links.connections} connections between nodes, ${faulty.links.unidentified} of them from an unknown dialer`,
-      `whole ${(wholeMs / 1000).toFixed(1)} s after the last fault`,
-      `${verdict.operations} operations on ${verdict.keys} keys checked; ${keys.size} keys read at rest through ${faulty.members.size} nodes`,
-      lacking === 0 ? `every replica holds what is chosen, ${(waitedMs / 1000).toFixed(1)} s after that` : `${lacking} keys lack a copy on a replica after ${(waitedMs / 1000).toFixed(0)} s (a majority holds them)`,
     );
+    try {
+      summary.push(`whole ${(await faulty.untilWhole(WHOLE_MS_MAX) / 1000).toFixed(1)} s after the last fault`);
+      await auditReads(faulty, deps, [...keys], random);
+      wrong.push(...await auditListings(faulty, history.lines));
+      const { lacking, lost, waitedMs } = await auditReplicas(faulty, history.lines, [...keys], random);
+      wrong.push(...lost);
+      summary.push(lacking === 0 ? `every replica holds what is chosen, ${(waitedMs / 1000).toFixed(1)} s after that` : `${lacking} keys lack a copy on a replica after ${(waitedMs / 1000).toFixed(0)} s (a majority holds them)`);
+    } catch (error) {
+      wrong.push(`at rest: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    const verdict = checkHistory(history.lines);
+    wrong.push(...verdict.wrong, ...faulty.unexpectedEnds);
+    summary.push(`${verdict.operations} operations on ${verdict.keys} keys checked; ${keys.size} keys read at rest through ${faulty.members.size} nodes`);
+    isKept = wrong.length > 0;
     return { wrong, summary, operations: ok + fail + unknown, faults: nemesis.counts };
   } finally {
     isOver = true;
-    await faulty.stop();
+    await faulty.stop(isKept);
+    if (isKept) options.print(`data and logs of the nodes are in ${faulty.ring.directory}`);
     await history.close();
   }
 }

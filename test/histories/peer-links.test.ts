@@ -23,8 +23,8 @@ async function open(): Promise<{ links: PeerLinks; dial: () => Socket; served: S
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const links = new PeerLinks((node) => (node === FROM ? process.pid : null));
-  await links.listen(FROM, 1);
-  const port = await links.listen(TO, (server.address() as AddressInfo).port);
+  await links.listen(FROM, 1, 0);
+  const port = await links.listen(TO, (server.address() as AddressInfo).port, 0);
   const dial = (): Socket => {
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     socket.on('error', () => undefined);

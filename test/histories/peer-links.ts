@@ -49,10 +49,10 @@ export class PeerLinks {
     this.#pidOf = pidOf;
   }
 
-  /** Opens the proxy of a node; resolves with its port. */
-  async listen(node: number, ringPort: number): Promise<number> {
+  /** Opens the proxy of a node; resolves with its port. `port`: 0 is any. */
+  async listen(node: number, ringPort: number, port: number): Promise<number> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => { this.#accept(socket, node, ringPort); });
-    server.listen(0, '127.0.0.1');
+    server.listen(port, '127.0.0.1');
     await once(server, 'listening');
     this.#servers[node] = server;
     return portOf(server);

@@ -13,6 +13,8 @@ import path from 'node:path';
 import type { FilesPage, NodeView, RingView, ExplainView } from '../../src/node/node-service.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
+const PORT_MIN = 10_240;
+const PORT_MAX = 32_000;
 
 export interface RealRingOptions {
   /** More flags for each node, for instance ['--key-bits', '16']. */
@@ -180,12 +182,20 @@ export async function until(condition: () => Promise<boolean>, deadlineMs: numbe
   }
 }
 
-/** Ports that were free a moment ago, all different. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((resolve) => {
+/**
+ * Ports that were free a moment ago, all different. Below the range from which systems take the ports of outgoing
+ * connections, or one of those would sit on the port of a node that is down for a while.
+ */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers: ReturnType<typeof createServer>[] = [];
+  while (servers.length < count) {
     const server = createServer();
-    server.listen(0, '127.0.0.1', () => { resolve(server); });
-  })));
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => { resolve(false); });
+      server.listen(PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN)), '127.0.0.1', () => { resolve(true); });
+    });
+    if (isFree) servers.push(server);
+  }
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
