@@ -10,8 +10,14 @@ export interface Rules {
   readonly readWriteBack: boolean;
   /** R8: one-round reads need equal accepted *ballots*, not just equal versions. */
   readonly readEqualBallots: boolean;
+  /** R5: PREPARE needs a ballot strictly above the promise; at or above isn't enough. */
+  readonly promiseStrictlyAbove: boolean;
+  /** R6: where no value is, ACCEPT needs a ballot above the floor. */
+  readonly floorStopsAccept: boolean;
   /** R9: a retry after an ACCEPT left asks the op history first. */
   readonly idempotentRetry: boolean;
+  /** R9: a retry whose history may have been erased in between ends as unknown. */
+  readonly retryAsksLineage: boolean;
   /** R11: retained members of a moved arc catch up too, not only the joiners. */
   readonly retainedCatchUp: boolean;
   /** A.4 (10), R14: registers of an arc are discarded where `since` says that this member was away. */
@@ -24,10 +30,14 @@ export interface Rules {
   readonly jointQuorum: boolean;
   /** R10: catch-up takes a record only with its body, in the same epoch, and obeys promises. */
   readonly takeObeysPromise: boolean;
+  /** R12: anti-entropy leaves alone what is at or below the floor of an absent key. */
+  readonly floorStopsCopy: boolean;
   /** R7: an old body is dropped only after the record that replaces it is durable. */
   readonly unlinkAfterAccept: boolean;
   /** R16: after a boot no register message is answered before a majority confirmed the log position. */
   readonly amnesiaCheck: boolean;
+  /** R16: an empty disk gets a new node id, so it never votes with promises it forgot. */
+  readonly emptyDiskIsNew: boolean;
   /** A.4 (1): a layout vote is persisted before the reply, and read only after the carried layout was adopted. */
   readonly layoutVoteDurable: boolean;
   /** R13: a tombstone is erased only when all replicas of its key hold it alike; a quorum isn't enough. */
@@ -44,15 +54,20 @@ export const ALL_RULES: Rules = {
   replyAfterFsync: true,
   readWriteBack: true,
   readEqualBallots: true,
+  promiseStrictlyAbove: true,
+  floorStopsAccept: true,
   idempotentRetry: true,
+  retryAsksLineage: true,
   retainedCatchUp: true,
   sinceDiscard: true,
   acceptNeedsBody: true,
   epochFence: true,
   jointQuorum: true,
   takeObeysPromise: true,
+  floorStopsCopy: true,
   unlinkAfterAccept: true,
   amnesiaCheck: true,
+  emptyDiskIsNew: true,
   layoutVoteDurable: true,
   eraseNeedsAll: true,
   eraseRaisesFloor: true,

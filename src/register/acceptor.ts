@@ -11,6 +11,7 @@
  * Source: [CASPaxos] "Acceptor"; protocol rules R5 and R6.
  */
 import { compareBallots, equalBallots, isZeroBallot, maxBallot, type Ballot } from '../domain/ballot.ts';
+import type { Rules } from '../domain/rules.ts';
 
 export interface AcceptorState {
   readonly promised: Ballot;
@@ -25,14 +26,15 @@ export type PrepareDecision = 'promise' | 'refuse';
 /** repeat: this very ballot is accepted already. fetch-body: get the body, then decide again. */
 export type AcceptDecision = 'accept' | 'repeat' | 'refuse' | 'fetch-body';
 
-export function decidePrepare(state: AcceptorState, ballot: Ballot): PrepareDecision {
-  return compareBallots(ballot, state.promised) > 0 ? 'promise' : 'refuse';
+export function decidePrepare(state: AcceptorState, ballot: Ballot, rules: Rules): PrepareDecision {
+  const order = compareBallots(ballot, state.promised);
+  return order > 0 || (order === 0 && !rules.promiseStrictlyAbove) ? 'promise' : 'refuse';
 }
 
-export function decideAccept(state: AcceptorState, ballot: Ballot, isBodyHeld: boolean): AcceptDecision {
+export function decideAccept(state: AcceptorState, ballot: Ballot, isBodyHeld: boolean, rules: Rules): AcceptDecision {
   if (compareBallots(ballot, state.promised) < 0) return 'refuse';
   if (isZeroBallot(state.accepted)) {
-    if (compareBallots(ballot, state.floor) <= 0) return 'refuse';
+    if (rules.floorStopsAccept && compareBallots(ballot, state.floor) <= 0) return 'refuse';
   } else if (equalBallots(ballot, state.accepted)) {
     return 'repeat';
   }

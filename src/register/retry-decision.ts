@@ -9,6 +9,7 @@
  */
 import { compareBallots, equalBallots, type Ballot } from '../domain/ballot.ts';
 import type { OpId } from '../domain/ids.ts';
+import type { Rules } from '../domain/rules.ts';
 import { OPS_KEPT_MAX, type ObjectRecord, type OpResult } from '../domain/stored-object.ts';
 import { findOp } from './proposal.ts';
 
@@ -28,10 +29,10 @@ const NOT_APPLIED: RetryDecision = { kind: 'not-applied' };
 const UNKNOWN: RetryDecision = { kind: 'unknown' };
 
 /** `current`: highest accepted value of the quorum; `floor`: the highest floor it reported. */
-export function decideRetry(opId: OpId, sent: SentProposal, current: ObjectRecord | null, floor: Ballot): RetryDecision {
+export function decideRetry(opId: OpId, sent: SentProposal, current: ObjectRecord | null, floor: Ballot, rules: Rules): RetryDecision {
   const op = findOp(current, opId);
   if (op !== null) return { kind: 'applied', op };
-  if (compareBallots(current?.lineageFloor ?? floor, sent.firstBallot) >= 0) return UNKNOWN;
+  if (rules.retryAsksLineage && compareBallots(current?.lineageFloor ?? floor, sent.firstBallot) >= 0) return UNKNOWN;
   if (current === null) return sent.baseVersion === null ? NOT_APPLIED : UNKNOWN;
   if (sent.baseVersion !== null && equalBallots(current.version, sent.baseVersion)) return NOT_APPLIED;
   return current.ops.length < OPS_KEPT_MAX ? NOT_APPLIED : UNKNOWN;

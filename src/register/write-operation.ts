@@ -181,7 +181,7 @@ export class WriteOperation {
         this.#sent ??= { firstBallot: known.version, baseVersion: null };
         return this.#chooseAgain({ kind: 'applied', op: known }, false);
       }
-      if (this.#sent !== null && decideRetry(intent.opId, this.#sent, current, this.#floor).kind === 'unknown') {
+      if (this.#sent !== null && decideRetry(intent.opId, this.#sent, current, this.#floor, this.#rules).kind === 'unknown') {
         return this.#finish({ kind: 'unknown' });
       }
     }

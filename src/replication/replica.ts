@@ -81,7 +81,7 @@ export class Replica {
 
   /** Phase 1, with the inline body in the same batch of the log. */
   async prepare(request: PrepareRequest): Promise<PrepareReply | StaleEpochReply | FaultReply> {
-    const { store, views } = this.#deps;
+    const { store, views, rules } = this.#deps;
     const staged = request.staged === null ? null : { bodyId: request.staged.bodyId, bytes: request.body ?? Buffer.alloc(0) };
     if (staged !== null && hash('sha256', staged.bytes, 'hex') !== request.staged?.sha256) {
       return fault('DHT_ERR_PEER_PROTOCOL', 'the staged body has another digest than announced');
@@ -90,7 +90,7 @@ export class Replica {
     const place = this.#place(request.epoch, request.name);
     if (place.kind !== 'here') return place;
     const { key, head, state } = place;
-    const isPromised = decidePrepare(state, request.ballot) === 'promise';
+    const isPromised = decidePrepare(state, request.ballot, rules) === 'promise';
     // A refused PREPARE doesn't end the staging: the body will be wanted again (rule R5).
     const durable = isPromised
       ? store.promise(key, request.name, request.ballot, staged)
@@ -119,7 +119,7 @@ export class Replica {
       if (place.kind !== 'here') return place;
       const { key, layout, state } = place;
       const isHeld = body === null || !rules.acceptNeedsBody || store.holdsBody(key, body.bodyId);
-      const decision = decideAccept(state, request.ballot, isHeld);
+      const decision = decideAccept(state, request.ballot, isHeld, rules);
       switch (decision) {
         case 'refuse':
           await this.#durable(store.settled(key));

@@ -8,14 +8,20 @@ import { search } from '../../src/sim/explorer/search.ts';
 
 const STATES_MAX = 100_000;
 
+const ERASED: RegisterScope = { ...PLAIN_SCOPE, hasEraser: true, actors: [put('none', 10), remove('none', 11)] };
+
 const CASES: readonly (readonly [title: string, rule: keyof Rules, scope: RegisterScope])[] = [
+  ['R5, a promise at the same ballot', 'promiseStrictlyAbove', { ...PLAIN_SCOPE, actors: [put('none', 10), put('none', 10), get()] }],
+  ['R6, an ACCEPT below the floor', 'floorStopsAccept', ERASED],
   ['R8, a read without write-back', 'readWriteBack', { ...PLAIN_SCOPE, actors: [put('none', 10), get()] }],
   ['R8, a one-round read by equal versions', 'readEqualBallots', { ...PLAIN_SCOPE, actors: [put('none', 10), put('first', 11), get(12), get()] }],
   ['R9, a retry that applies again', 'idempotentRetry', { ...PLAIN_SCOPE, actors: [put('none', 10, 12), put('none', 11), get()] }],
+  ['R9, a retry whose history was erased', 'retryAsksLineage', { ...PLAIN_SCOPE, initial: 'absent', hasEraser: true, actors: [put('none', 10, 12), remove('none', 11)] }],
   ['R10, anti-entropy against a promise', 'takeObeysPromise', { ...PLAIN_SCOPE, copies: 1, actors: [put('none', 10), put('first', 11), get()] }],
-  ['R13, a tombstone erased by a majority', 'eraseNeedsAll', { ...PLAIN_SCOPE, hasEraser: true, actors: [put('none', 10), remove('none', 11)] }],
+  ['R12, anti-entropy below the floor', 'floorStopsCopy', { ...ERASED, copies: 1 }],
+  ['R13, a tombstone erased by a majority', 'eraseNeedsAll', ERASED],
   ['R13, an erasure that doesn\'t check again', 'eraseChecksAgain', { ...PLAIN_SCOPE, hasEraser: true, actors: [remove('none', 11), put('none', 12)] }],
-  ['R13, an erasure without a floor', 'eraseRaisesFloor', { ...PLAIN_SCOPE, hasEraser: true, actors: [put('none', 10), remove('none', 11)] }],
+  ['R13, an erasure without a floor', 'eraseRaisesFloor', ERASED],
   ['A.4 (7), only the new set counts', 'jointQuorum', { ...MOVE_SCOPE, actors: [put('none', 10)] }],
   ['A.4 (7), no epoch fence', 'epochFence', { ...MOVE_SCOPE, actors: [put('none', 10)] }],
   ['A.4 (8), retained replicas don\'t catch up', 'retainedCatchUp', { ...MOVE_SCOPE, actors: [put('none', 10)] }],

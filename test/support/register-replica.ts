@@ -1,5 +1,6 @@
 import { ZERO_BALLOT, type Ballot } from '../../src/domain/ballot.ts';
 import type { NodeId, OpId } from '../../src/domain/ids.ts';
+import { ALL_RULES } from '../../src/domain/rules.ts';
 import type { ObjectRecord } from '../../src/domain/stored-object.ts';
 import { decideAccept, decidePrepare } from '../../src/register/acceptor.ts';
 import type { AcceptedValue } from '../../src/register/read-decision.ts';
@@ -27,14 +28,14 @@ export class RegisterReplica {
 
   prepare(b: Ballot): PromiseReport {
     const state = { promised: this.promised, accepted: this.accepted?.ballot ?? ZERO_BALLOT, floor: this.floor };
-    const isPromised = decidePrepare(state, b) === 'promise';
+    const isPromised = decidePrepare(state, b, ALL_RULES) === 'promise';
     if (isPromised) this.promised = b;
     return { state: isPromised ? 'promised' : 'refused', promised: this.promised, accepted: this.accepted, floor: this.floor, isStaged: true };
   }
 
   accept(b: Ballot, record: ObjectRecord): 'accepted' | 'refused' {
     const state = { promised: this.promised, accepted: this.accepted?.ballot ?? ZERO_BALLOT, floor: this.floor };
-    const decision = decideAccept(state, b, true);
+    const decision = decideAccept(state, b, true, ALL_RULES);
     if (decision === 'refuse') return 'refused';
     this.promised = b;
     this.accepted = { ballot: b, record };

@@ -31,14 +31,19 @@ export class AcceptorCells {
     this.#rules = rules;
   }
 
+  /** The number of the cell; -1 for none. */
+  idOrNone(cell: AcceptorCell | null): number {
+    return cell === null ? -1 : this.cells.id(cell);
+  }
+
   /** The cell after the promise; null: refused. */
   prepare(cell: AcceptorCell, ballot: Ballot): AcceptorCell | null {
-    return decidePrepare(stateOf(cell), ballot) === 'promise' ? grown(cell, { ...cell, promised: ballot }) : null;
+    return decidePrepare(stateOf(cell), ballot, this.#rules) === 'promise' ? grown(cell, { ...cell, promised: ballot }) : null;
   }
 
   /** The cell after the acceptance, the same cell when it was accepted before; null: refused. */
   accept(cell: AcceptorCell, value: AcceptedValue): AcceptorCell | null {
-    switch (decideAccept(stateOf(cell), value.ballot, true)) {
+    switch (decideAccept(stateOf(cell), value.ballot, true, this.#rules)) {
       case 'accept': return grown(cell, { ...cell, promised: value.ballot, accepted: value });
       case 'repeat': return cell;
       case 'refuse': return null;
@@ -48,7 +53,7 @@ export class AcceptorCells {
 
   /** A record copied from one other replica: below the floor of an absent key it stays away (rule R12). */
   takeCopy(cell: AcceptorCell, value: AcceptedValue): AcceptorCell | null {
-    if (cell.accepted === null && compareBallots(value.ballot, cell.floor) <= 0) return null;
+    if (this.#rules.floorStopsCopy && cell.accepted === null && compareBallots(value.ballot, cell.floor) <= 0) return null;
     return this.takeOf(cell, value) === 'taken' ? taken(cell, value) : null;
   }
 

@@ -189,7 +189,7 @@ export class ActorCells {
   }
 
   ballotAt(actor: number, round: number, layout: number): Ballot {
-    return ballotOf(must(this.#scope.actors[actor]?.rounds[round], 'the round'), layout);
+    return ballotOf(this.#scope, must(this.#scope.actors[actor]?.rounds[round], 'the round'), layout);
   }
 
   #sets(layout: number): ReplicaSets {

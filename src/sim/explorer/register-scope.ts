@@ -41,6 +41,8 @@ export type InitialValue = 'absent' | 'value' | 'tombstone' | 'erased';
 export interface RegisterScope {
   readonly name: string;
   readonly rules: Rules;
+  /** R2: the epoch stands first in every ballot; false: only the clock counts. */
+  readonly isEpochInBallot: boolean;
   readonly replicas: number;
   readonly layouts: readonly PlannedLayout[];
   readonly initial: InitialValue;
@@ -78,15 +80,15 @@ export function opIdOf(actor: number): OpId {
   return `op${actor}` as OpId;
 }
 
-export function ballotOf(round: PlannedRound, layout: number): Ballot {
-  return { epoch: layout + 1, hlc: round.hlc, nodeId: nodeIdOf(round.node) };
+export function ballotOf(scope: RegisterScope, round: PlannedRound, layout: number): Ballot {
+  return { epoch: scope.isEpochInBallot ? layout + 1 : 1, hlc: round.hlc, nodeId: nodeIdOf(round.node) };
 }
 
 /** The versions that a condition of this plan is met by: every ballot with which that actor may write. */
 export function versionsOf(scope: RegisterScope, condition: 'first' | number): readonly Ballot[] {
   if (condition === 'first') return [FIRST_BALLOT];
   const rounds = scope.actors[condition]?.rounds ?? [];
-  return rounds.flatMap((round) => scope.layouts.map((_, layout) => ballotOf(round, layout)));
+  return rounds.flatMap((round) => scope.layouts.map((_, layout) => ballotOf(scope, round, layout)));
 }
 
 /** A record that was there before the search begins. */

@@ -8,7 +8,7 @@ import { moveLayouts, nodeIdOf, stableLayout, type ActorPlan, type PlannedCondit
 
 /** A scope with three replicas in one layout, a value, and nothing else; to be changed where a scope differs. */
 export const PLAIN_SCOPE: RegisterScope = {
-  name: '', rules: ALL_RULES, replicas: 3, layouts: [stableLayout('abc')], initial: 'value', leftovers: [], actors: [], copies: 0, hasEraser: false,
+  name: '', rules: ALL_RULES, isEpochInBallot: true, replicas: 3, layouts: [stableLayout('abc')], initial: 'value', leftovers: [], actors: [], copies: 0, hasEraser: false,
 };
 
 /** Replica D takes the place of A. */

@@ -32,6 +32,9 @@ type Visit = (next: string, action: () => string) => void;
 /** A state unpacked: numbers of interned cells. Replicas, then actors, then catch-ups, then the rest. */
 type Packed = number[];
 
+/** Instead of a cell's number: refused. */
+const NONE = -1;
+
 export class RegisterSpace implements StateSpace {
   readonly #scope: RegisterScope;
   readonly #acceptors: AcceptorCells;
@@ -41,9 +44,16 @@ export class RegisterSpace implements StateSpace {
   readonly #catchers = catcherCells();
   readonly #monitor: LinearizabilityMonitor;
   readonly #renamings: readonly (readonly number[])[];
+  /** The inverse of each: whose cell comes to a place. */
+  readonly #sources: readonly (readonly number[])[];
   readonly #renamedActors: readonly Memo<number>[];
   readonly #renamedOthers: readonly Memo<number>[];
   readonly #steps = new Memo<{ readonly cell: number; readonly step: ActorStep }>();
+  readonly #begun = new Memo<number>();
+  readonly #prepared = new Memo<number>();
+  readonly #accepted = new Memo<number>();
+  /** Of each layout, by index. */
+  readonly #members: readonly (readonly number[])[];
   readonly #quorums: readonly (readonly (readonly number[])[])[];
   readonly #at: { readonly actor: number; readonly catcher: number; readonly copy: number; readonly eraser: number; readonly layout: number; readonly monitor: number };
   readonly initial: string;
@@ -54,8 +64,10 @@ export class RegisterSpace implements StateSpace {
     this.#actors = new ActorCells(scope);
     this.#monitor = new LinearizabilityMonitor(modelOps(scope), scope.initial === 'value' ? FIRST_TAG : null);
     this.#renamings = symmetries(scope);
+    this.#sources = this.#renamings.map((to) => to.map((_, place) => to.indexOf(place)));
     this.#renamedActors = this.#renamings.map(() => new Memo());
     this.#renamedOthers = this.#renamings.map(() => new Memo());
+    this.#members = scope.layouts.map((layout) => replicasOf(layout).map(indexOf));
     this.#quorums = scope.layouts.map((layout) => quorumsOf(layout, scope));
     const { replicas, actors } = scope;
     const catcher = replicas + actors.length;
@@ -95,23 +107,25 @@ export class RegisterSpace implements StateSpace {
 
   #actorActions(state: Packed, visit: Visit): void {
     const decided = state[this.#at.layout] as number;
-    this.#scope.actors.forEach((plan, actor) => {
+    for (let actor = 0; actor < this.#scope.actors.length; actor++) {
       const id = state[this.#at.actor + actor] as number;
       const cell = this.#actors.cells.value(id);
       const isNew = cell.phase === 'idle';
+      const after = isNew ? this.#invoked(state, actor) : state;
       if (this.#actors.mayBegin(cell)) {
-        for (let layout = Math.max(cell.layout, 0); layout <= decided; layout++) {
-          const begun = this.#actors.begin(cell, layout);
-          this.#prepareEverywhere(isNew ? this.#invoked(state, actor) : state, begun, visit);
+        for (let layout = cell.layout; layout <= decided; layout++) {
+          this.#prepareEverywhere(after, this.#begun.get(id, layout, () => this.#actors.cells.id(this.#actors.begin(cell, layout))), visit);
         }
       }
-      if (isNew && plan.kind === 'get') {
-        for (let layout = 0; layout <= decided; layout++) this.#readEverywhere(this.#invoked(state, actor), this.#actors.beginRead(cell, layout), visit);
+      if (isNew && this.#actors.plan(cell).kind === 'get') {
+        for (let layout = 0; layout <= decided; layout++) {
+          this.#readEverywhere(after, this.#begun.get(id, 16 + layout, () => this.#actors.cells.id(this.#actors.beginRead(cell, layout))), visit);
+        }
       }
-      if (cell.phase === 'preparing') this.#prepareEverywhere(state, cell, visit);
-      if (cell.phase === 'reading') this.#readEverywhere(state, cell, visit);
-      this.#acceptEverywhere(state, id, cell, visit);
-    });
+      if (cell.phase === 'preparing') this.#prepareEverywhere(state, id, visit);
+      if (cell.phase === 'reading') this.#readEverywhere(state, id, visit);
+      if (cell.sent.length > 0) this.#acceptEverywhere(state, id, cell, visit);
+    }
   }
 
   #invoked(state: Packed, actor: number): Packed {
@@ -120,56 +134,56 @@ export class RegisterSpace implements StateSpace {
   }
 
   /** Replicas of this layout that answer its messages. */
-  #reachable(state: Packed, layout: number, run: (replica: number, cell: AcceptorCell) => void): void {
-    const sets = must(this.#scope.layouts[layout], 'the layout');
-    for (const id of replicasOf(sets)) {
-      const replica = indexOf(id);
-      const cell = this.#acceptors.cells.value(state[replica] as number);
-      if (cell.layout === layout || !this.#scope.rules.epochFence) run(replica, cell);
+  #reachable(state: Packed, layout: number, run: (replica: number, id: number) => void): void {
+    for (const replica of this.#members[layout] as readonly number[]) {
+      const id = state[replica] as number;
+      if (!this.#scope.rules.epochFence || this.#acceptors.cells.value(id).layout === layout) run(replica, id);
     }
   }
 
-  #prepareEverywhere(state: Packed, cell: ActorCell, visit: Visit): void {
-    const id = this.#actors.cells.id(cell);
-    const ballot = this.#actors.ballotAt(cell.actor, cell.round - 1, cell.layout);
+  #prepareEverywhere(state: Packed, id: number, visit: Visit): void {
+    const cell = this.#actors.cells.value(id);
     this.#reachable(state, cell.layout, (replica, acceptor) => {
       if ((cell.answered & (1 << replica)) !== 0) return;
-      const promised = this.#acceptors.prepare(acceptor, ballot);
-      if (promised === null) return;
-      const shown = this.#acceptors.cells.id(promised);
+      const shown = this.#prepared.get(id, acceptor, () => {
+        const ballot = this.#actors.ballotAt(cell.actor, cell.round - 1, cell.layout);
+        return this.#acceptors.idOrNone(this.#acceptors.prepare(this.#acceptors.cells.value(acceptor), ballot));
+      });
+      if (shown === NONE) return;
       const { cell: next, step } = this.#step('promise', id, replica, shown);
       const after = this.#withActor(state, cell.actor, next, step);
       after[replica] = shown;
-      visit(this.#pack(after), () => `PREPARE ${ballotLabel(ballot)} of ${this.#name(cell.actor)} reaches ${letter(replica)}, which shows ${shownText(promised)}${this.#ends(step)}`);
+      visit(this.#pack(after), () => {
+        const ballot = ballotLabel(this.#actors.ballotAt(cell.actor, cell.round - 1, cell.layout));
+        return `PREPARE ${ballot} of ${this.#name(cell.actor)} reaches ${letter(replica)}, which shows ${this.#shown(shown)}${this.#ends(step)}`;
+      });
     });
   }
 
-  #readEverywhere(state: Packed, cell: ActorCell, visit: Visit): void {
-    const id = this.#actors.cells.id(cell);
+  #readEverywhere(state: Packed, id: number, visit: Visit): void {
+    const cell = this.#actors.cells.value(id);
     this.#reachable(state, cell.layout, (replica, acceptor) => {
       if ((cell.answered & (1 << replica)) !== 0) return;
-      const { cell: next, step } = this.#step('read', id, replica, state[replica] as number);
-      visit(this.#pack(this.#withActor(state, cell.actor, next, step)), () => `READ of ${this.#name(cell.actor)} at ${letter(replica)} sees ${shownText(acceptor)}${this.#ends(step)}`);
+      const { cell: next, step } = this.#step('read', id, replica, acceptor);
+      visit(this.#pack(this.#withActor(state, cell.actor, next, step)), () => `READ of ${this.#name(cell.actor)} at ${letter(replica)} sees ${this.#shown(acceptor)}${this.#ends(step)}`);
     });
   }
 
   #acceptEverywhere(state: Packed, id: number, cell: ActorCell, visit: Visit): void {
+    const mayRetry = cell.round < this.#actors.plan(cell).rounds.length;
     cell.sent.forEach(({ layout, value }, index) => {
       const isCurrent = cell.phase === 'accepting' && index === cell.sent.length - 1;
       this.#reachable(state, layout, (replica, acceptor) => {
         const isCounted = isCurrent && (cell.answered & (1 << replica)) === 0;
-        const accepted = this.#acceptors.accept(acceptor, value);
-        if (accepted === null || (accepted === acceptor && !isCounted)) return;
-        const after = [...state];
-        after[replica] = this.#acceptors.cells.id(accepted);
-        const label = `ACCEPT ${valueText(value)} of ${this.#name(cell.actor)} reaches ${letter(replica)}`;
+        const accepted = this.#accepted.get(id * 4 + index, acceptor, () => this.#acceptors.idOrNone(this.#acceptors.accept(this.#acceptors.cells.value(acceptor), value)));
+        if (accepted === NONE || (accepted === acceptor && !isCounted)) return;
+        const after = state.with(replica, accepted);
+        const label = (): string => `ACCEPT ${valueText(value)} of ${this.#name(cell.actor)} reaches ${letter(replica)}`;
         if (isCounted) {
           const { cell: next, step } = this.#step('accepted', id, replica, 0);
-          const counted = this.#withActor(after, cell.actor, next, step);
-          visit(this.#pack(counted), () => `${label}${this.#ends(step)}`);
+          visit(this.#pack(this.#withActor(after, cell.actor, next, step)), () => `${label()}${this.#ends(step)}`);
         }
-        const isLossTold = !isCounted || cell.round < this.#actors.plan(cell).rounds.length;
-        if (isLossTold && accepted !== acceptor) visit(this.#pack(after), () => `${label}${isCurrent ? ', the answer is lost' : ''}`);
+        if ((!isCounted || mayRetry) && accepted !== acceptor) visit(this.#pack(after), () => `${label()}${isCurrent ? ', the answer is lost' : ''}`);
       });
     });
   }
@@ -216,8 +230,8 @@ export class RegisterSpace implements StateSpace {
     const { rules, layouts } = this.#scope;
     const { ballot } = eraser;
     if (ballot !== null && eraser.isErasing) {
-      this.#reachable(state, eraser.layout, (replica, cell) => {
-        const erased = this.#acceptors.erase(cell, ballot);
+      this.#reachable(state, eraser.layout, (replica, id) => {
+        const erased = this.#acceptors.erase(this.#acceptors.cells.value(id), ballot);
         if (erased !== null) visit(this.#pack(state.with(replica, this.#acceptors.cells.id(erased))), () => `ERASE ${ballotLabel(ballot)} reaches ${letter(replica)}`);
       });
       return;
@@ -225,7 +239,8 @@ export class RegisterSpace implements StateSpace {
     for (let layout = 0; layout <= (state[this.#at.layout] as number); layout++) {
       const sets = must(layouts[layout], 'the layout');
       if (sets.isMoving || (ballot !== null && layout !== eraser.layout)) continue;
-      this.#reachable(state, layout, (replica, cell) => {
+      this.#reachable(state, layout, (replica, id) => {
+        const cell = this.#acceptors.cells.value(id);
         const sought = ballot ?? (cell.accepted?.record.kind === 'tombstone' ? cell.accepted.ballot : null);
         if (sought === null || (eraser.alike & (1 << replica)) !== 0) return;
         const next = eraserHears({ ...eraser, layout, ballot: sought }, { replica, cell }, sets, rules);
@@ -337,24 +352,27 @@ export class RegisterSpace implements StateSpace {
     let best = packed;
     let state: Packed | null = null;
     for (let r = 1; r < this.#renamings.length; r++) {
-      const to = this.#renamings[r] as readonly number[];
+      if (!this.#mayBeLess(packed, this.#sources[r] as readonly number[], best)) continue;
       state ??= this.#unpack(packed);
-      const renamed = this.#renamed(state, to, r, best);
-      if (renamed !== null && renamed < best) best = renamed;
+      const renamed = this.#renamed(state, this.#renamings[r] as readonly number[], r);
+      if (renamed < best) best = renamed;
     }
     return best;
   }
 
-  /** Null: its first part is above `best` already. */
-  #renamed(state: Packed, to: readonly number[], r: number, best: string): string | null {
+  /** Whether the renamed replicas' cells, the first characters, aren't above those of `best`. */
+  #mayBeLess(packed: string, from: readonly number[], best: string): boolean {
+    for (let i = 0; i < from.length; i++) {
+      const order = packed.charCodeAt(from[i] as number) - best.charCodeAt(i);
+      if (order !== 0) return order < 0;
+    }
+    return true;
+  }
+
+  #renamed(state: Packed, to: readonly number[], r: number): string {
     const after = [...state];
     const { replicas } = this.#scope;
     for (let i = 0; i < replicas; i++) after[to[i] as number] = state[i] as number;
-    for (let i = 0; i < replicas; i++) {
-      const order = (after[i] as number) - best.charCodeAt(i);
-      if (order > 0) return null;
-      if (order < 0) break;
-    }
     for (let i = this.#at.actor; i < this.#at.catcher; i++) {
       const id = state[i] as number;
       after[i] = (this.#renamedActors[r] as Memo<number>).get(id, 0, () => this.#actors.cells.id(this.#actors.renamed(this.#actors.cells.value(id), to)));
@@ -397,6 +415,10 @@ export class RegisterSpace implements StateSpace {
     const { condition: on } = plan;
     const condition = on === 'none' ? '' : on === 'absent' ? ' if absent' : ` if it is ${on === 'first' ? FIRST_TAG : tagOf(on)}`;
     return `${plan.kind} ${plan.kind === 'put' ? tagOf(actor) : `#${actor}`}${condition}`;
+  }
+
+  #shown(acceptor: number): string {
+    return shownText(this.#acceptors.cells.value(acceptor));
   }
 
   #ends({ cell, result }: ActorStep): string {

@@ -73,7 +73,7 @@ export class KernelReplica {
       return;
     }
     const { live } = this.#node.disk;
-    const isPromised = decidePrepare(live.acceptor(key), ballot) === 'promise';
+    const isPromised = decidePrepare(live.acceptor(key), ballot, this.#rules) === 'promise';
     this.#world.write(this.#node, (state) => {
       if (isPromised) state.promise(key, ballot);
       if (staged !== null) state.bodies.add(staged);
@@ -92,7 +92,7 @@ export class KernelReplica {
     const { live } = this.#node.disk;
     const bodyId = bodyIdOf(record);
     const isHeld = bodyId === null || !this.#rules.acceptNeedsBody || live.bodies.has(bodyId);
-    const decision = decideAccept(live.acceptor(key), ballot, isHeld);
+    const decision = decideAccept(live.acceptor(key), ballot, isHeld, this.#rules);
     if (decision === 'fetch-body' && bodyId !== null) {
       this.fetchBody(bodyId, holders, (isFetched) => {
         if (isFetched) this.accept(epoch, key, ballot, record, holders, reply);

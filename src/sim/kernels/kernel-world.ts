@@ -5,6 +5,7 @@
  */
 import { must } from '../../domain/assert.ts';
 import type { NodeId } from '../../domain/ids.ts';
+import type { Rules } from '../../domain/rules.ts';
 import { HybridClock } from '../../register/hybrid-clock.ts';
 import { KernelDisk, type KernelLayout, type KernelState } from './kernel-disk.ts';
 
@@ -71,7 +72,7 @@ export class KernelWorld {
   readonly random: KernelRandom;
   readonly nodes: KernelNode[] = [];
   readonly counts = { operations: 0, unknown: 0, crashes: 0, wipes: 0, moves: 0, erasures: 0, messages: 0, bodyFetches: 0 };
-  readonly #replyAfterFsync: boolean;
+  readonly #rules: Rules;
   rates: FaultRates;
   now = 0;
   #heap: Event[] = [];
@@ -79,10 +80,10 @@ export class KernelWorld {
   #ids = 0;
   readonly #cuts = new Set<string>();
 
-  constructor(seed: number, nodeCount: number, founding: (ids: readonly NodeId[]) => KernelLayout, replyAfterFsync: boolean) {
+  constructor(seed: number, nodeCount: number, founding: (ids: readonly NodeId[]) => KernelLayout, rules: Rules) {
     this.random = new KernelRandom(seed);
     this.rates = this.#chooseRates();
-    this.#replyAfterFsync = replyAfterFsync;
+    this.#rules = rules;
     const ids = Array.from({ length: nodeCount }, () => this.newNodeId());
     const layout = founding(ids);
     ids.forEach((id, index) => {
@@ -181,13 +182,13 @@ export class KernelWorld {
 
   /** A change of the node's disk; `done` follows its sync (rule R1). Null: waits for what was written before. */
   write(node: KernelNode, change: ((state: KernelState) => void) | null, done: () => void): void {
-    if (change === null && (node.disk.isClean || !this.#replyAfterFsync)) {
+    if (change === null && (node.disk.isClean || !this.#rules.replyAfterFsync)) {
       done();
       return;
     }
-    const isIdle = node.disk.write(change, this.#replyAfterFsync ? done : () => undefined);
+    const isIdle = node.disk.write(change, this.#rules.replyAfterFsync ? done : () => undefined);
     if (isIdle) this.#sync(node);
-    if (!this.#replyAfterFsync) done();
+    if (!this.#rules.replyAfterFsync) done();
   }
 
   #sync(node: KernelNode): void {
@@ -211,7 +212,7 @@ export class KernelWorld {
   wipe(node: KernelNode, layout: KernelLayout): void {
     this.crash(node);
     this.counts.wipes++;
-    node.id = this.newNodeId();
+    if (this.#rules.emptyDiskIsNew) node.id = this.newNodeId();
     node.disk = new KernelDisk({ ...layout, epoch: 0, arcs: new Map() });
   }
 

@@ -20,7 +20,7 @@ import { isMajority, moveProgress, nextLayout } from '../../layout/next-layout.t
 import type { Random } from '../../ports/random.ts';
 import { allReplicaSets, memberById, replicaSets, type ReplicaSets } from '../../ring/placement.ts';
 import { KERNEL_POSITIONS, type Item, type KernelNet, type KernelNodeDisk, type KernelReply, type KernelRequest } from './layout-kernel-message.ts';
-import { sinceFromStable, type LayoutKernelRules } from './layout-kernel-rules.ts';
+import { isAbortForMajority, sinceFromStable, sinceOfArc, type LayoutKernelRules } from './layout-kernel-rules.ts';
 
 /** A node counts as down when it was silent for so long. */
 const SILENCE_MS = 450;
@@ -232,9 +232,16 @@ export class LayoutKernelNode {
       layoutAgeMs: now - this.#adoptedAt, caughtForMs: this.#caughtSince === null ? 0 : now - this.#caughtSince,
     }, OPTIONS);
     if (wish === null && this.#random.float() > 0.05) return;
+    if (wish !== null && !this.#rules.abortsWithoutMajority && isAbortForMajority(layout, wish, live)) return;
     this.#hlc++;
-    const proposed = wish !== null && this.#rules.since === 'stable' ? sinceFromStable(layout, wish, this.#seenNow()) : wish;
+    const proposed = wish === null ? null : this.#withSince(layout, wish);
     this.#follow(startProposal(layout, chainBallot(layout, this.#hlc, self), proposed), now);
+  }
+
+  /** The proposal as it is, or with `since` counted wrongly. */
+  #withSince(layout: Layout, wish: Layout): Layout {
+    if (this.#rules.since === 'stable') return sinceFromStable(layout, wish, this.#seenNow());
+    return this.#rules.since === 'arc' ? sinceOfArc(wish, this.#seenNow()) : wish;
   }
 
   #follow(step: ProposerStep, startedAt: number): void {
@@ -347,6 +354,11 @@ export class LayoutKernelNode {
   }
 
   #caughtReports(): ReadonlyMap<NodeId, ReadonlySet<Position>> {
+    const { layout } = this.disk;
+    if (!this.#rules.waitsForCaught && layout !== null) {
+      const ends = new Set(layout.arcs.map((arc) => arc.end));
+      return new Map(layout.members.map((member) => [member.nodeId, ends]));
+    }
     const reports = new Map<NodeId, ReadonlySet<Position>>([[this.disk.nodeId, this.disk.caught]]);
     for (const [nodeId, { epoch, ends }] of this.#reported) {
       if (nodeId !== this.disk.nodeId && (epoch === this.epoch || !this.#rules.caughtReset)) reports.set(nodeId, ends);
@@ -357,7 +369,7 @@ export class LayoutKernelNode {
   /** A.4 (9). */
   #mayExit(layout: Layout): boolean {
     return this.isLeaving && memberById(layout, this.disk.nodeId) === undefined
-      && isMajority(layout.voters, (nodeId) => (this.#seen.get(nodeId) ?? 0) >= layout.epoch);
+      && (!this.#rules.leaverWaits || isMajority(layout.voters, (nodeId) => (this.#seen.get(nodeId) ?? 0) >= layout.epoch));
   }
 }
 

@@ -55,7 +55,7 @@ class RegisterKernel {
 
   constructor(seed: number, rules: Rules) {
     this.#rules = rules;
-    this.#world = new KernelWorld(seed, NODES, (ids) => this.#founding(ids), rules.replyAfterFsync);
+    this.#world = new KernelWorld(seed, NODES, (ids) => this.#founding(ids), rules);
     this.#replicas = this.#world.nodes.map((node) => new KernelReplica(this.#world, node, rules));
     const layout = must(this.#world.nodes[0], 'first node').disk.live.layout;
     this.#steward = new KernelSteward(this.#world, rules, layout, this.#replicaOf);

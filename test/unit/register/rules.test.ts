@@ -18,7 +18,7 @@ const state = (promised: number, accepted: number, floor = 0): { promised: Ballo
 
 describe('acceptor', () => {
   test.each([[0, 5, 'promise'], [4, 5, 'promise'], [5, 5, 'refuse'], [6, 5, 'refuse']])('promised %d, PREPARE %d: %s', (promised, asked, decision) => {
-    expect(decidePrepare(state(promised, 0), ballot(asked))).toBe(decision);
+    expect(decidePrepare(state(promised, 0), ballot(asked), ALL_RULES)).toBe(decision);
   });
   test.each([
     ['at the promise', state(5, 0), 5, true, 'accept'],
@@ -31,10 +31,10 @@ describe('acceptor', () => {
     ['without the body, below the promise', state(6, 0), 5, false, 'refuse'],
     ['again', state(5, 5), 5, true, 'repeat'],
   ])('ACCEPT %s', (_title, at, asked, isHeld, decision) => {
-    expect(decideAccept(at, ballot(asked), isHeld)).toBe(decision);
+    expect(decideAccept(at, ballot(asked), isHeld, ALL_RULES)).toBe(decision);
   });
   test('a newer epoch outranks every clock', () => {
-    expect(decidePrepare({ ...state(1_000_000, 0) }, ballot(1, 2))).toBe('promise');
+    expect(decidePrepare({ ...state(1_000_000, 0) }, ballot(1, 2), ALL_RULES)).toBe('promise');
   });
 });
 
@@ -103,10 +103,10 @@ describe('retry', () => {
     ['another version, history complete', live(ballot(20), others(7)), ZERO_BALLOT, 'not-applied'],
     ['another version, history full', live(ballot(20), others(8)), ZERO_BALLOT, 'unknown'],
   ])('%s', (_title, current, floor, kind) => {
-    expect(decideRetry(mine, sent, current, floor).kind).toBe(kind);
+    expect(decideRetry(mine, sent, current, floor, ALL_RULES).kind).toBe(kind);
   });
   test('still absent', () => {
-    expect(decideRetry(mine, { ...sent, baseVersion: null }, null, ballot(9)).kind).toBe('not-applied');
+    expect(decideRetry(mine, { ...sent, baseVersion: null }, null, ballot(9), ALL_RULES).kind).toBe('not-applied');
   });
 });
 
