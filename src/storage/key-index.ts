@@ -16,6 +16,7 @@ import { ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
 import type { BodyId } from '../domain/ids.ts';
 import type { ObjectKey } from '../domain/ring-position.ts';
 import { BucketTable, bucketOfAligned, type Span } from './bucket-table.ts';
+import { DIGEST_WORDS, entryDigest, HashTree, nodeWords } from './hash-tree.ts';
 import { BODY_IN_FILE } from './log-format.ts';
 import { NodeIdTable } from './node-id-table.ts';
 
@@ -77,8 +78,13 @@ interface Bucket {
 }
 
 export class KeyIndex {
+  /** Digests of what is accepted, always those of the entries. */
+  readonly tree = new HashTree();
   readonly #buckets = new BucketTable<Bucket>();
   readonly #nodeIds = new NodeIdTable();
+  /** Node ids by number, as words of a digest. */
+  readonly #nodeWords: Uint32Array[] = [];
+  readonly #digest = new Uint32Array(DIGEST_WORDS);
   /** The key looked for. */
   readonly #wanted = Buffer.alloc(KEY_BYTES);
   #registers = 0;
@@ -117,7 +123,8 @@ export class KeyIndex {
   setAccepted(key: ObjectKey, entry: AcceptedEntry): Replaced {
     const { bytes, at } = this.#entryFor(key);
     const replaced = this.#replaced(bytes, at);
-    this.#count(bytes, at, -1);
+    const number = this.#wanted.readUInt16BE(0);
+    this.#count(number, bytes, at, -1);
     this.#writeBallot(bytes, at + PROMISED, entry.accepted);
     this.#writeBallot(bytes, at + ACCEPTED, entry.accepted);
     this.#writeBallot(bytes, at + VERSION, entry.version);
@@ -128,7 +135,7 @@ export class KeyIndex {
     else bytes.write(entry.bodyId, at + BODY_ID, BODY_ID_BYTES, 'hex');
     bytes.writeUIntBE(entry.size, at + SIZE, 6);
     bytes[at + KIND] = KINDS.indexOf(entry.kind) | (entry.bodyId === null ? 0 : HAS_BODY_ID);
-    this.#count(bytes, at, 1);
+    this.#count(number, bytes, at, 1);
     return replaced;
   }
 
@@ -153,7 +160,7 @@ export class KeyIndex {
     if (bucket === null || slot < 0) return NOTHING_REPLACED;
     const at = slot * ENTRY_BYTES;
     const replaced = this.#replaced(bucket.bytes, at);
-    this.#count(bucket.bytes, at, -1);
+    this.#count(this.#wanted.readUInt16BE(0), bucket.bytes, at, -1);
     bucket.bytes.copyWithin(at, at + ENTRY_BYTES, bucket.count * ENTRY_BYTES);
     bucket.count--;
     this.#registers--;
@@ -269,8 +276,16 @@ export class KeyIndex {
     return { wasAccepted: true, fileBodyId: isInFile ? (bytes.toString('hex', at + BODY_ID, at + BODY_ID + BODY_ID_BYTES) as BodyId) : null };
   }
 
-  #count(bytes: Buffer, at: number, sign: 1 | -1): void {
-    if (((bytes[at + KIND] ?? 0) & 0x0f) !== 1) return;
+  /** Counts the entry in, or out. */
+  #count(bucket: number, bytes: Buffer, at: number, sign: 1 | -1): void {
+    const kind = (bytes[at + KIND] ?? 0) & 0x0f;
+    if (kind === 0) return;
+    const number = bytes.readUInt16BE(at + ACCEPTED + 11);
+    const words = (this.#nodeWords[number] ??= nodeWords(this.#nodeIds.idOf(number)));
+    const hlcHigh = bytes.readUIntBE(at + ACCEPTED + 4, 3);
+    entryDigest(this.#digest, bucket, bytes, at, bytes.readUInt32BE(at + ACCEPTED), hlcHigh, bytes.readUInt32BE(at + ACCEPTED + 7), words);
+    this.tree.toggle(bucket, this.#digest, kind === 1 ? sign : 0);
+    if (kind !== 1) return;
     this.#objects += sign;
     this.#bodyBytes += sign * bytes.readUIntBE(at + SIZE, 6);
   }

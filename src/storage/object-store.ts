@@ -215,6 +215,14 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     return bucketsOf(arc, this.#options.keyBits).map((buckets) => this.#state.floors.highestOf(buckets)).reduce(maxBallot);
   }
 
+  digests(arcs: readonly RingArc[], page: number | null): Uint32Array {
+    return this.#state.digests(arcs, page);
+  }
+
+  objectsIn(arcs: readonly RingArc[]): number {
+    return this.#state.objectsIn(arcs);
+  }
+
   totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } {
     const { registers, objects, bodyBytes } = this.#state.index;
     return { registers, objects, bodyBytes, logBytes: this.#log.bytes };

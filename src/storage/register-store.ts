@@ -112,6 +112,13 @@ export interface RegisterStore {
   /** Drops registers that this node no longer has to hold (rule R15), each only if `accepted` is still the same. */
   release(entries: readonly { readonly key: ObjectKey; readonly accepted: Ballot }[]): Promise<void>;
 
+  /**
+   * Digests of what is accepted in the arcs, which must not overlap: of each of the PAGE_COUNT pages, or, with `page`, of each
+   * of its PAGE_BUCKETS buckets; DIGEST_WORDS words each (hash-tree.ts). Equal digests, equal accepted ballots.
+   */
+  digests(arcs: readonly RingArc[], page: number | null): Uint32Array;
+  /** Live objects in the arcs. */
+  objectsIn(arcs: readonly RingArc[]): number;
   /** Objects and tombstones in the index, and bytes of live bodies. */
   totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number };
 }

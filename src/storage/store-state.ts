@@ -10,8 +10,10 @@ import { maxBallot, ZERO_BALLOT } from '../domain/ballot.ts';
 import type { MonotonicMs } from '../domain/instant.ts';
 import type { BodyId } from '../domain/ids.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
-import { bucketsOf, spansOf, wholeBucketsOf, type Span } from './bucket-table.ts';
+import { bucketOfAligned, bucketsOf, spansOf, wholeBucketsOf, type Span } from './bucket-table.ts';
 import { FloorMap } from './floor-map.ts';
+import { addDigest, digestOf, DIGEST_WORDS, PAGE_BUCKETS, PAGE_COUNT } from './hash-tree.ts';
+import { visitStretches } from './hash-stretches.ts';
 import { KeyIndex, NOTHING_ACCEPTED, type IndexEntry } from './key-index.ts';
 import type { Appended } from './log.ts';
 import { BODY_IN_FILE } from './log-format.ts';
@@ -155,6 +157,41 @@ export class StoreState {
       if (this.index.walk(span, index === 0 ? after : null, visit) === 'stopped') return 'stopped';
     }
     return 'end';
+  }
+
+  /** Digests of what is accepted in the arcs (which don't overlap): of the pages, or, with `page`, of the buckets of that page. */
+  digests(arcs: readonly RingArc[], page: number | null): Uint32Array {
+    const { tree } = this.index;
+    const digests = new Uint32Array((page === null ? PAGE_COUNT : PAGE_BUCKETS) * DIGEST_WORDS);
+    const childOf = (bucket: number): number => (page === null ? bucket >>> 8 : bucket & 255);
+    visitStretches(arcs.flatMap((arc) => spansOf(arc, this.#keyBits)), page, {
+      page: page === null ? (number) => { tree.addPage(number, digests, number); } : null,
+      bucket: (number) => { tree.addBucket(number, digests, childOf(number)); },
+      part: (span) => {
+        this.index.walk(span, null, (key, { kind, accepted }) => {
+          if (kind !== 'none') addDigest(digestOf(key, accepted), 0, digests, childOf(bucketOfAligned(span.first)));
+          return 'go-on';
+        });
+      },
+    });
+    return digests;
+  }
+
+  /** Live objects in the arcs. */
+  objectsIn(arcs: readonly RingArc[]): number {
+    const { tree } = this.index;
+    let objects = 0;
+    visitStretches(arcs.flatMap((arc) => spansOf(arc, this.#keyBits)), null, {
+      page: (number) => { objects += tree.objectsInPage(number); },
+      bucket: (number) => { objects += tree.objectsInBucket(number); },
+      part: (span) => {
+        this.index.walk(span, null, (_key, { kind }) => {
+          if (kind === 'object') objects++;
+          return 'go-on';
+        });
+      },
+    });
+    return objects;
   }
 
   #accept(record: LogRecord & { kind: 'accept' }, at: Appended): void {

@@ -3,6 +3,7 @@ import { compareBallots, maxBallot, ZERO_BALLOT, type Ballot } from '../../src/d
 import type { BodyId } from '../../src/domain/ids.ts';
 import type { ObjectKey } from '../../src/domain/ring-position.ts';
 import type { ObjectRecord } from '../../src/domain/stored-object.ts';
+import { addDigest, digestOf, DIGEST_WORDS } from '../../src/storage/hash-tree.ts';
 import type { BodyWriter, LoadedRecord, NamedEntry, RegisterHead, RegisterStore, RingArc, ScanEntry } from '../../src/storage/register-store.ts';
 
 /**
@@ -153,6 +154,20 @@ export class MemoryRegisterStore implements RegisterStore {
   release(entries: readonly { readonly key: ObjectKey }[]): Promise<void> {
     for (const { key } of entries) this.#heads.delete(key);
     return this.#durable();
+  }
+
+  /** Of all registers, whatever the arcs. */
+  digests(_arcs: readonly RingArc[], page: number | null): Uint32Array {
+    const digests = new Uint32Array(256 * DIGEST_WORDS);
+    for (const [key, { kind, accepted }] of this.#heads) {
+      const [of, child] = page === null ? [null, parseInt(key.slice(0, 2), 16)] : [parseInt(key.slice(0, 2), 16), parseInt(key.slice(2, 4), 16)];
+      if (kind !== 'none' && of === page) addDigest(digestOf(key, accepted), 0, digests, child);
+    }
+    return digests;
+  }
+
+  objectsIn(): number {
+    return this.totals().objects;
   }
 
   totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } {
