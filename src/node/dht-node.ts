@@ -107,7 +107,7 @@ export class DhtNode implements NodeService {
   }
 
   #begin(): void {
-    const { driver, store, confirmation, catchUp } = this.#parts;
+    const { driver, store, confirmation, catchUp, antiEntropy } = this.#parts;
     const { join, bootstrapExpect, isJoinOff } = this.#options;
     driver.start();
     confirmation.start();
@@ -121,7 +121,8 @@ export class DhtNode implements NodeService {
     }
     if (layout !== null) {
       catchUp.onLayout(layout);
-      catchUp.doubt();
+      antiEntropy.onLayout(layout);
+      antiEntropy.returned();
     }
     this.#watchedAt = this.#deps.clock.monotonicNow();
     this.#watchLater();
@@ -277,10 +278,11 @@ export class DhtNode implements NodeService {
   // ------------------------------------------------------------------------------------------------------- inside
 
   #onLayout(layout: Layout): void {
-    const { catchUp, release } = this.#parts;
+    const { catchUp, release, antiEntropy } = this.#parts;
     this.#counters.layoutChanges.add(1);
     this.#deps.log.info('layout', { epoch: layout.epoch, phase: layout.phase, members: layout.members.length, voters: layout.voters.length });
     catchUp.onLayout(layout);
+    antiEntropy.onLayout(layout);
     release.onLayout(layout);
   }
 
@@ -316,7 +318,7 @@ export class DhtNode implements NodeService {
     this.#watchedAt = now;
     const view = this.#parts.driver.current();
     const isCutOff = view !== null && view.unreachable.size >= view.layout.members.length / 2;
-    if (wasFrozen || (this.#wasCutOff && !isCutOff)) this.#parts.catchUp.doubt();
+    if (wasFrozen || (this.#wasCutOff && !isCutOff)) this.#parts.antiEntropy.returned();
     this.#wasCutOff = isCutOff;
     this.#parts.driver.dispatch({ kind: 'health', loopDelayMs: loopDelayMs(), diskUsed: 0 });
     this.#watchLater();

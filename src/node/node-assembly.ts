@@ -14,9 +14,11 @@ import type { RequestHandler } from '../peer/peer-caller.ts';
 import { PeerClient } from '../peer/peer-client.ts';
 import { PeerMeters } from '../peer/peer-meters.ts';
 import { PeerServer } from '../peer/peer-server.ts';
+import { AntiEntropy } from '../repair/anti-entropy.ts';
 import { BodyResync } from '../repair/body-resync.ts';
 import { CatchUp } from '../repair/catch-up.ts';
 import { CopySource } from '../repair/copy-source.ts';
+import { DigestSource } from '../repair/digest-source.ts';
 import { Release } from '../repair/release.ts';
 import { BodyStaging } from '../replication/body-staging.ts';
 import { Coordinator } from '../replication/coordinator.ts';
@@ -41,6 +43,7 @@ export interface NodeParts {
   readonly confirmation: BootConfirmation;
   readonly coordinator: Coordinator;
   readonly catchUp: CatchUp;
+  readonly antiEntropy: AntiEntropy;
   readonly release: Release;
   readonly caller: PeerClient;
   /** Ends everything that acts by itself; what is in work may still answer. */
@@ -134,6 +137,9 @@ export async function assembleNode(
     ...copyDeps, log, state: store,
     onCaught: (epoch, arcEnds) => { driver.dispatch({ kind: 'caught', epoch, arcEnds }); },
   }, { ...copyOptions, arcsAtOnce: tuning.arcsAtOnce });
+  const antiEntropy = new AntiEntropy({
+    ...copyDeps, log, random: random.fork('anti-entropy'), onRun: () => undefined, onPass: () => undefined,
+  }, { ...copyOptions, ...tuning.antiEntropy, arcsAtOnce: tuning.arcsAtOnce });
   const release = new Release({ caller, clock, log, store, views: driver, onDone: () => { events.onReleased(); } }, copyOptions);
   const confirmation = new BootConfirmation({
     caller, clock, self: store.nodeId, recovered, layout: () => driver.current()?.layout ?? null,
@@ -148,7 +154,7 @@ export async function assembleNode(
   late.confirmation = confirmation;
   if (!rules.amnesiaCheck) driver.confirm();
   late.handler = new RequestRouter({
-    membership: driver, replica, staging, lists, copies,
+    membership: driver, replica, staging, lists, copies, digests: new DigestSource({ store, views: driver }), missed: () => ({ kind: 'missed-reply', taken: 0 }),
     positionCheck: ({ nodeId, boot }) => ({ kind: 'position-check-reply', isConfirmed: positions.confirms(nodeId, boot), remembered: positions.of(nodeId) }),
   });
 
@@ -161,6 +167,7 @@ export async function assembleNode(
   const halt = (): void => {
     pauses.stop();
     catchUp.stop();
+    antiEntropy.stop();
     resync.stop();
     release.stop();
     confirmation.stop();
@@ -171,7 +178,7 @@ export async function assembleNode(
     await Promise.all([caller.stop(), server.stop(), staging.stop()]);
     await store.close();
   };
-  return { address, parts: { store, membership, driver, confirmation, coordinator, catchUp, release, caller, halt, close } };
+  return { address, parts: { store, membership, driver, confirmation, coordinator, catchUp, antiEntropy, release, caller, halt, close } };
 }
 
 /** The directory `host_port` under the data directory, as the seed has it. */

@@ -4,6 +4,7 @@
  */
 import { BODY_LIMITS, type BodyLimits } from '../domain/body-limits.ts';
 import type { PeerOptions } from '../peer/peer-options.ts';
+import type { AntiEntropyOptions } from '../repair/anti-entropy.ts';
 import type { ArcPullOptions } from '../repair/arc-pull.ts';
 import type { BodyResyncOptions } from '../repair/body-resync.ts';
 import type { BodyStagingOptions } from '../replication/body-staging.ts';
@@ -33,6 +34,7 @@ export interface NodeTuning {
   /** Keys of one request for records. */
   readonly recordKeysMax: number;
   readonly listing: ListSourceOptions;
+  readonly antiEntropy: Pick<AntiEntropyOptions, 'intervalMs' | 'retryMs' | 'retryMaxMs'>;
   /** Arcs pulled side by side: more is faster and takes more from clients. */
   readonly arcsAtOnce: number;
   /** Milliseconds until a copy call counts as lost. */
@@ -103,6 +105,7 @@ export const NODE_TUNING: NodeTuning = {
   pageEntriesMax: 512,
   recordKeysMax: 256,
   listing: { entriesMax: 4_096, looksMax: 8_192 },
+  antiEntropy: { intervalMs: 600_000, retryMs: 500, retryMaxMs: 30_000 },
   arcsAtOnce: 8,
   copyTimeoutMs: 3_000,
   repairRetryMs: 500,

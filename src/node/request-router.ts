@@ -5,9 +5,10 @@
 import { assertNever } from '../domain/assert.ts';
 import { DhtError } from '../domain/error-catalogue.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
-import type { PeerReply, PeerRequest, PositionCheckReply, PositionCheckRequest, ReplyOf, RequestKind, RequestOf } from '../protocol/message.ts';
+import type { MissedReply, MissedRequest, PeerReply, PeerRequest, PositionCheckReply, PositionCheckRequest, ReplyOf, RequestKind, RequestOf } from '../protocol/message.ts';
 import type { RequestHandler } from '../peer/peer-caller.ts';
 import type { CopySource } from '../repair/copy-source.ts';
+import type { DigestSource } from '../repair/digest-source.ts';
 import type { ListSource } from '../replication/list-source.ts';
 import type { BodyStaging } from '../replication/body-staging.ts';
 import type { Replica } from '../replication/replica.ts';
@@ -19,6 +20,8 @@ export interface RequestRouterDeps {
   readonly staging: BodyStaging;
   readonly lists: ListSource;
   readonly copies: CopySource;
+  readonly digests: DigestSource;
+  readonly missed: (request: MissedRequest) => MissedReply;
   readonly positionCheck: (request: PositionCheckRequest) => PositionCheckReply;
 }
 
@@ -45,7 +48,7 @@ export class RequestRouter implements RequestHandler {
   }
 
   #dispatch(from: PeerIdentity, request: PeerRequest, deadlineMs: number): PeerReply | Promise<PeerReply> {
-    const { membership, replica, staging, lists, copies, positionCheck } = this.#deps;
+    const { membership, replica, staging, lists, copies, digests, missed, positionCheck } = this.#deps;
     switch (request.kind) {
       case 'ping':
       case 'probe':
@@ -86,6 +89,10 @@ export class RequestRouter implements RequestHandler {
         return copies.records(request);
       case 'receipts':
         return copies.receipts(request);
+      case 'digests':
+        return digests.digests(from.nodeId, request);
+      case 'missed':
+        return missed(request);
       default:
         return assertNever(request);
     }

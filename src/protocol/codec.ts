@@ -1,6 +1,6 @@
 /**
  * Messages to frames and back. The table has one entry for each kind of message (the compiler counts), made of the
- * families ring, layout, register, copy, stage and list; the limits of a type come from the same entry that encodes it.
+ * families ring, layout, register, copy, stage, list and repair; the limits of a type come from the same entry that encodes it.
  *
  * Invariants: decode(encode(m)) equals m; decoding never throws and never allocates more than the frame's own size
  * times a small constant, whatever the bytes (I24). A frame longer than its type's limits is never sent.
@@ -14,6 +14,7 @@ import { LAYOUT_CODECS } from './layout-codec.ts';
 import { LIST_CODECS } from './list-codec.ts';
 import type { PeerMessage, PeerReply, PeerRequest, ReplyByRequest, RequestKind } from './message.ts';
 import type { MessageCodec } from './message-fields.ts';
+import { REPAIR_CODECS } from './repair-codec.ts';
 import { REGISTER_CODECS } from './register-codec.ts';
 import { RING_CODECS } from './ring-codec.ts';
 import { STAGE_CODECS } from './stage-codec.ts';
@@ -27,6 +28,7 @@ const CODECS: { readonly [K in MessageKind]: MessageCodec<Extract<PeerMessage, {
   ...COPY_CODECS,
   ...STAGE_CODECS,
   ...LIST_CODECS,
+  ...REPAIR_CODECS,
 };
 
 /** Kinds that may answer a request, beside `fault`. */
@@ -56,6 +58,8 @@ const REPLY_KINDS: { readonly [K in RequestKind]: readonly ReplyByRequest[K]['ki
   'stage-end': ['stage-end-reply'],
   'stage-abort': ['stage-abort-reply'],
   'list': ['list-reply', 'stale-epoch'],
+  'digests': ['digests-reply', 'stale-epoch'],
+  'missed': ['missed-reply'],
 };
 
 export const REQUEST_KINDS = Object.keys(REPLY_KINDS) as readonly RequestKind[];

@@ -455,6 +455,45 @@ export interface FaultReply {
   readonly detail: string;
 }
 
+// -------------------------------------------------------------------------------------------------------- repair
+
+/**
+ * Digests of what the answering node has accepted where it and the asking node both are replicas (rule R12). Which arcs these
+ * are follows from the layout of the epoch.
+ */
+export interface DigestsRequest {
+  readonly kind: 'digests';
+  readonly epoch: Epoch;
+  /** XOR of the asking node's own, 8 bytes as hex: when it is the same over there, no digests are sent. */
+  readonly root: string;
+  /** Null: of all pages. Otherwise of the buckets of these pages. */
+  readonly pages: readonly number[] | null;
+}
+export interface DigestsReply {
+  readonly kind: 'digests-reply';
+  readonly epoch: Epoch;
+  /** Both nodes hold the same. */
+  readonly isEqual: boolean;
+  /** 256 digests of 8 bytes, or so many for each page asked for, in that order; null when equal. */
+  readonly body: Buffer | null;
+}
+
+/**
+ * A hint: the receiver seems to lack these writes. Keys only; what they hold is pulled, by the rules of repair, and a hint
+ * that is wrong or forged costs a question.
+ */
+export interface MissedRequest {
+  readonly kind: 'missed';
+  /** write: it did not answer when they were accepted. read: a reader saw that it lags behind. */
+  readonly cause: 'write' | 'read';
+  readonly entries: readonly { readonly key: ObjectKey; readonly accepted: Ballot }[];
+}
+export interface MissedReply {
+  readonly kind: 'missed-reply';
+  /** Entries that it remembers now, from the start of the list; the others may be sent again. */
+  readonly taken: number;
+}
+
 // -------------------------------------------------------------------------------------------------------- unions
 
 /** Reply kinds by request kind. */
@@ -484,13 +523,16 @@ export interface ReplyByRequest {
   'stage-end': StageEndReply;
   'stage-abort': StageAbortReply;
   'list': ListReply | StaleEpochReply;
+  'digests': DigestsReply | StaleEpochReply;
+  'missed': MissedReply;
 }
 
 export type PeerRequest =
   | PingRequest | ProbeRequest | WhoAreYouRequest | FindSuccessorRequest | JoinRequest | LeaveRequest | NotifyRequest
   | LayoutFetchRequest | LayoutAnnounceRequest | LayoutPrepareRequest | LayoutAcceptRequest | CaughtRequest
   | PositionCheckRequest | PrepareRequest | AcceptRequest | ReadRequest | BodyFetchRequest | PageRequest
-  | RecordsRequest | ReceiptsRequest | InspectRequest | StageRequest | StageEndRequest | StageAbortRequest | ListRequest;
+  | RecordsRequest | ReceiptsRequest | InspectRequest | StageRequest | StageEndRequest | StageAbortRequest | ListRequest
+  | DigestsRequest | MissedRequest;
 
 export type RequestKind = PeerRequest['kind'];
 type RequestByKind = { readonly [K in RequestKind]: Extract<PeerRequest, { kind: K }> };
@@ -503,7 +545,7 @@ export type PeerMessage = PeerRequest | PeerReply;
 export type Channel = 'control' | 'data' | 'body';
 
 const DATA_KINDS: ReadonlySet<RequestKind> = new Set<RequestKind>([
-  'prepare', 'accept', 'read', 'page', 'records', 'receipts', 'inspect', 'list',
+  'prepare', 'accept', 'read', 'page', 'records', 'receipts', 'inspect', 'list', 'digests', 'missed',
 ]);
 const BODY_KINDS: ReadonlySet<RequestKind> = new Set<RequestKind>(['stage', 'stage-end', 'stage-abort', 'body-fetch']);
 

@@ -4,12 +4,15 @@
  * Two reasons, one mechanism (ArcPull):
  * - *moved arcs* of a moving layout: every member of `new`, the retained ones too, merges a majority of `old`; what is
  *   done is saved and reported, and a majority of such reports lets the layout become stable (A.4, 5 and 8);
- * - *suspect arcs*: what this node may have missed because it was down, cut off, or had not finished when a layout
- *   became stable; it merges a majority of the present replicas.
+ * - *unfinished arcs*: what this node had not caught up in when the layout became stable; it merges a majority of the
+ *   present replicas.
  *
- *   idle --layout adopted, doubt()--> pulling --all arcs done--> idle
- *                                     pulling --failed--> waiting --retryMs--> pulling
- *                                     any     --newer layout--> pulling (of that layout)
+ *   idle --layout adopted--> pulling --all arcs done--> idle
+ *                            pulling --failed--> waiting --retryMs--> pulling
+ *                            any     --newer layout--> pulling (of that layout)
+ *
+ * Both compare every key: a quorum's state has to be merged. What a node misses while it is away is no work for it but for
+ * anti-entropy.
  *
  * Source: protocol sections A.4 (4, 5, 8), D.4, E; rule R11.
  */
@@ -63,8 +66,8 @@ export class CatchUp {
   /** Arcs of the present layout still to pull, by their end. */
   #left = new Map<Position, ArcTask>();
   #epoch: Epoch = 0;
-  /** This node may lack writes in arcs it holds (set by doubt, cleared when all its arcs were merged). */
-  #isInDoubt = false;
+  /** A layout ended before its arcs were caught up here; cleared when all arcs of this node were merged. */
+  #isBehind = false;
   /** Counts runs, so that a run of an older layout ends when it wakes up. */
   #run = 0;
   #retry: Timer | null = null;
@@ -95,14 +98,7 @@ export class CatchUp {
     if (this.#isStopped || layout.epoch <= this.#epoch) return;
     const wasUnfinished = this.#left.size > 0;
     this.#epoch = layout.epoch;
-    if (wasUnfinished) this.#isInDoubt = true;
-    this.#plan();
-  }
-
-  /** This node may have missed writes (it was down or cut off): compares all it holds with the other replicas. */
-  doubt(): void {
-    if (this.#isStopped || this.#isInDoubt) return;
-    this.#isInDoubt = true;
+    if (wasUnfinished) this.#isBehind = true;
     this.#plan();
   }
 
@@ -128,8 +124,8 @@ export class CatchUp {
     if (!this.#deps.rules.retainedCatchUp) this.#takeForCaught(layout, self);
     for (const arc of allReplicaSets(layout)) {
       const isMoved = arc.isMoving && arc.new.includes(self) && (this.#deps.rules.retainedCatchUp || !arc.old.includes(self));
-      const isSuspect = this.#isInDoubt && arc.old.includes(self);
-      if (!(isMoved && !caught.has(arc.end)) && !isSuspect) continue;
+      const isUnfinished = this.#isBehind && arc.old.includes(self);
+      if (!(isMoved && !caught.has(arc.end)) && !isUnfinished) continue;
       this.#left.set(arc.end, {
         end: arc.end,
         pieces: linearArcs({ from: arc.from, to: arc.end }, layout.keyBits),
@@ -138,7 +134,7 @@ export class CatchUp {
         isMoved,
       });
     }
-    if (this.#left.size === 0) this.#isInDoubt = false;
+    if (this.#left.size === 0) this.#isBehind = false;
     this.#begin();
   }
 
@@ -171,7 +167,7 @@ export class CatchUp {
     await Promise.all(Array.from({ length: Math.min(this.#options.arcsAtOnce, queue.length) }, worker));
     if (run !== this.#run) return;
     if (this.#left.size === 0) {
-      this.#isInDoubt = false;
+      this.#isBehind = false;
       this.#startedAt = null;
       this.#arcsDone = 0;
       this.#bytesBefore = this.#bytesPulled;

@@ -17,6 +17,11 @@ export function arcsNotHeldBy(layout: Layout, nodeId: NodeId): RingArc[] {
   return arcsWhere(layout, (sets) => !sets.all.includes(nodeId));
 }
 
+/** Where both nodes are replicas and nothing moves: there they should hold the same. Both find the same arcs. */
+export function arcsSharedBy(layout: Layout, a: NodeId, b: NodeId): RingArc[] {
+  return arcsWhere(layout, (sets) => !sets.isMoving && sets.all.includes(a) && sets.all.includes(b));
+}
+
 /** Arcs of the layout that satisfy the condition, clockwise, neighbours joined. */
 export function arcsWhere(layout: Layout, condition: (sets: ReplicaSets, arcIndex: number) => boolean): RingArc[] {
   const arcs: RingArc[] = [];

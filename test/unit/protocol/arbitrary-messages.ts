@@ -142,6 +142,10 @@ export const messageByKind: { readonly [K in PeerMessage['kind']]: fc.Arbitrary<
     kind: k('list-reply'), epoch, isLast: fc.boolean(),
     entries: list(fc.record({ name, accepted: ballot, version: ballot, recordKind: fc.constantFrom('object' as const, 'tombstone' as const), size: u64 })),
   }),
+  'digests': fc.record({ kind: k('digests'), epoch, root: hex(8), pages: orNull(list(fc.nat({ max: 255 }))) }),
+  'digests-reply': fc.record({ kind: k('digests-reply'), epoch, isEqual: fc.boolean(), body: orNull(body) }),
+  'missed': fc.record({ kind: k('missed'), cause: fc.constantFrom('write' as const, 'read' as const), entries: list(fc.record({ key, accepted: ballot })) }),
+  'missed-reply': fc.record({ kind: k('missed-reply'), taken: count }),
   'fault': fc.record({ kind: k('fault'), code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])), detail: text }),
 };
 

@@ -1,0 +1,70 @@
+/** A replica that was away gets what it missed, and nothing else. */
+import { describe, expect, test } from '@jest/globals';
+import { must } from '../../src/domain/assert.ts';
+import { equalBallots, ZERO_BALLOT } from '../../src/domain/ballot.ts';
+import type { Position, RingArc } from '../../src/domain/ring-position.ts';
+import { ALL_RULES } from '../../src/domain/rules.ts';
+import type { SimNode } from '../../src/sim/sim-node.ts';
+import { Scenario } from '../support/scenario.ts';
+
+const NAMES = ['node:1', 'node:2', 'node:3'];
+const WHOLE_RING: RingArc = { from: 0 as Position, to: 0 as Position };
+
+async function play(story: (scenario: Scenario, nodes: readonly [SimNode, SimNode, SimNode]) => Promise<void>): Promise<void> {
+  const scenario = new Scenario(ALL_RULES);
+  expect(await scenario.run(async () => {
+    const [a, b, c] = await scenario.found(NAMES);
+    await story(scenario, [must(a, 'a'), must(b, 'b'), must(c, 'c')]);
+  })).toEqual([]);
+}
+
+/** Keys whose accepted ballots aren't the same on both. */
+function differences(scenario: Scenario, a: SimNode, b: SimNode): number {
+  const [one, other] = [scenario.program(a).store, scenario.program(b).store];
+  const keys = new Set([one, other].flatMap((store) => store.scan(WHOLE_RING, null, 10_000).entries.map(({ key }) => key)));
+  return [...keys].filter((key) => !equalBallots(one.head(key)?.accepted ?? ZERO_BALLOT, other.head(key)?.accepted ?? ZERO_BALLOT)).length;
+}
+
+function areAlike(scenario: Scenario, ...nodes: readonly SimNode[]): boolean {
+  const [first, ...others] = nodes.map((node) => Buffer.from(scenario.program(node).store.digests([WHOLE_RING], null)));
+  return others.every((other) => first?.equals(other) === true);
+}
+
+async function putAll(scenario: Scenario, through: SimNode, count: number, body: string): Promise<void> {
+  for (let at = 0; at < count; at += 100) {
+    await Promise.all(Array.from({ length: Math.min(100, count - at) }, (_, i) => scenario.put(through, `file ${at + i}`, `${body} ${at + i}`)));
+  }
+}
+
+describe('a replica that was away', () => {
+  test('is alike again within seconds after it was down during 500 writes', async () => {
+    await play(async (scenario, [a, b, c]) => {
+      await putAll(scenario, a, 300, 'before');
+      c.crash();
+      await putAll(scenario, a, 500, 'meanwhile');
+      expect(differences(scenario, a, b)).toBe(0);
+      c.start();
+      await scenario.rest();
+      const missed = differences(scenario, a, c);
+      const beganAt = scenario.sim.clock.nowMs();
+      await scenario.until(() => areAlike(scenario, a, b, c), () => `${differences(scenario, a, c)} are equal again`);
+      expect(missed).toBeGreaterThan(0);
+      expect(scenario.sim.clock.nowMs() - beganAt).toBeLessThan(3_000);
+      await scenario.checkBodies(c);
+    });
+  });
+
+  test('is alike again after a partition healed', async () => {
+    await play(async (scenario, [a, b, c]) => {
+      await putAll(scenario, a, 40, 'before');
+      scenario.separate(a, c);
+      scenario.separate(b, c);
+      await scenario.sleep(5_000);
+      await putAll(scenario, a, 60, 'meanwhile');
+      scenario.unite(a, c);
+      scenario.unite(b, c);
+      expect(differences(scenario, a, c)).toBe(60);
+      await scenario.until(() => areAlike(scenario, a, b, c), () => `${differences(scenario, a, c)} are equal again`);
+    });
+  });
+});
