@@ -24,6 +24,8 @@ export interface HistoryRunOptions {
   readonly file: string;
   /** The script of the nodes; null: the program. */
   readonly entryPoint: string | null;
+  /** Data and logs of the nodes stay when something is wrong. */
+  readonly isKeptWhenWrong: boolean;
   readonly print: (line: string) => void;
 }
 
@@ -75,7 +77,7 @@ export async function runHistory(options: HistoryRunOptions): Promise<HistoryRun
   const deps: ClientDeps = { history, entries, corrupt: (what) => wrong.push(what), answered: (what, key) => { availability.answered(what, key); } };
   const keys = new Set<string>();
   let isOver = false;
-  let isKept = true;
+  let isKept = options.isKeptWhenWrong;
   try {
     await faulty.untilReady(await faulty.add());
     for (let i = 1; i < options.nodes; i++) await faulty.add();
@@ -151,7 +153,7 @@ export async function runHistory(options: HistoryRunOptions): Promise<HistoryRun
     const verdict = checkHistory(history.lines);
     wrong.push(...verdict.wrong, ...faulty.unexpectedEnds);
     summary.push(`${verdict.operations} operations on ${verdict.keys} keys checked; ${keys.size} keys read at rest through ${faulty.members.size} nodes`);
-    isKept = wrong.length > 0;
+    isKept &&= wrong.length > 0;
     return { wrong, summary, operations: ok + fail + unknown, faults: nemesis.counts };
   } finally {
     isOver = true;

@@ -2,7 +2,7 @@
  * Histories of real processes: a five-node ring on loopback, each connection between nodes through a proxy, clients that
  * record what they see, and a nemesis that kills, stops, cuts, wipes, joins and leaves.
  *
- *   npm run histories -- [--seconds 60] [--seed 1] [--nodes 5] [--clients 8] [--file history.jsonl]
+ *   npm run histories -- [--seconds 60] [--seed 1] [--nodes 5] [--clients 8] [--file history.jsonl] [--entry-point SCRIPT]
  *
  * Exit code 1 when anything isn't as promised. The faults and the clients' choices follow from the seed, their timing
  * doesn't: what a run found is in its file, which `npm run histories:check` reads again.
@@ -21,7 +21,7 @@ const { values } = parseArgs({
 const file = values.file ?? path.join(os.tmpdir(), `dht-history-${values.seed}.jsonl`);
 const { wrong, summary } = await runHistory({
   seed: Number(values.seed), seconds: Number(values.seconds), nodes: Number(values.nodes), clients: Number(values.clients), file,
-  entryPoint: values['entry-point'] ?? null, print: (line) => { console.log(line); },
+  entryPoint: values['entry-point'] === undefined ? null : path.resolve(values['entry-point']), isKeptWhenWrong: true, print: (line) => { console.log(line); },
 });
 for (const line of summary) console.log(line);
 for (const text of wrong) console.error(`WRONG: ${text}`);
