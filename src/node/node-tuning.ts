@@ -15,7 +15,7 @@ import type { ObjectStoreOptions } from '../storage/object-store.ts';
 import type { BodyPullOptions } from '../transfer/body-pull.ts';
 import type { BodyStreamOptions } from '../transfer/body-stream.ts';
 
-export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax'>;
+export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax' | 'upkeep'>;
 
 export interface NodeTuning {
   /** Where bodies are cut; handed to storage, replication and repair. */
@@ -62,6 +62,7 @@ export const NODE_TUNING: NodeTuning = {
     recordCacheBytes: 32 * 1024 * 1024,
     bodyCacheBytes: 64 * 1024 * 1024,
     stagedBodiesMax: 100_000,
+    upkeep: { checkpointBytes: 256 * 1024 * 1024, bytesPerSecond: 64 * 1024 * 1024 },
   },
   peer: {
     dialTimeoutMs: 2_000,

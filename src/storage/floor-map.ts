@@ -33,6 +33,16 @@ export class FloorMap {
     this.#change(buckets, () => ZERO_BALLOT);
   }
 
+  /** The first bucket of each run, and its floor. */
+  runs(): readonly (readonly [firstBucket: number, floor: Ballot])[] {
+    return this.#starts.map((start, run) => [start, must(this.#floors[run], 'floor of a run')]);
+  }
+
+  /** Runs of a stored map, behind those that came before. */
+  load(runs: readonly (readonly [firstBucket: number, floor: Ballot])[]): void {
+    for (const [bucket, floor] of runs) this.#change({ first: bucket, last: BUCKET_COUNT - 1 }, () => floor);
+  }
+
   /** The last run that begins at or before the bucket. */
   #runOf(bucket: number): number {
     let low = 0;

@@ -13,7 +13,7 @@
  */
 import { must } from '../domain/assert.ts';
 import { ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
-import type { BodyId } from '../domain/ids.ts';
+import type { BodyId, NodeId } from '../domain/ids.ts';
 import type { ObjectKey } from '../domain/ring-position.ts';
 import { BucketTable, bucketOfAligned, type Span } from './bucket-table.ts';
 import { DIGEST_WORDS, entryDigest, HashTree, nodeWords } from './hash-tree.ts';
@@ -62,7 +62,7 @@ const BODY_AT = 67;
 const BODY_ID = 73;
 const SIZE = 89;
 const KIND = 95;
-const ENTRY_BYTES = 96;
+export const ENTRY_BYTES = 96;
 const BODY_ID_BYTES = 16;
 
 const KINDS: readonly RegisterKind[] = ['none', 'object', 'tombstone'];
@@ -76,6 +76,8 @@ interface Bucket {
   bytes: Buffer;
   count: number;
 }
+
+const NO_ENTRIES = Buffer.alloc(0);
 
 export class KeyIndex {
   /** Digests of what is accepted, always those of the entries. */
@@ -91,6 +93,7 @@ export class KeyIndex {
   #objects = 0;
   #bodyBytes = 0;
   #allocatedBytes = 0;
+  #beforeChange: ((bucket: number) => void) | null = null;
 
   get registers(): number {
     return this.#registers;
@@ -143,7 +146,16 @@ export class KeyIndex {
   setBodyAt(key: ObjectKey, bodyAt: number): void {
     const bucket = this.#bucketOf(key);
     const slot = bucket === null ? -1 : this.#slotOf(bucket);
-    if (bucket !== null && slot >= 0) bucket.bytes.writeUIntBE(bodyAt, slot * ENTRY_BYTES + BODY_AT, 6);
+    if (bucket === null || slot < 0) return;
+    this.#beforeChange?.(this.#wanted.readUInt16BE(0));
+    bucket.bytes.writeUIntBE(bodyAt, slot * ENTRY_BYTES + BODY_AT, 6);
+  }
+
+  /** The log has the accepted record in another place now. */
+  setRecordAt(key: ObjectKey, recordAt: number, recordBytes: number): void {
+    const { bytes, at } = this.#entryFor(key);
+    bytes.writeUIntBE(recordAt, at + RECORD_AT, 6);
+    bytes.writeUInt32BE(recordBytes, at + RECORD_BYTES);
   }
 
   /** Whether something is accepted for the key whose bytes are at `at`. */
@@ -158,6 +170,7 @@ export class KeyIndex {
     const bucket = this.#bucketOf(key);
     const slot = bucket === null ? -1 : this.#slotOf(bucket);
     if (bucket === null || slot < 0) return NOTHING_REPLACED;
+    this.#beforeChange?.(this.#wanted.readUInt16BE(0));
     const at = slot * ENTRY_BYTES;
     const replaced = this.#replaced(bucket.bytes, at);
     this.#count(this.#wanted.readUInt16BE(0), bucket.bytes, at, -1);
@@ -191,6 +204,43 @@ export class KeyIndex {
     return 'end';
   }
 
+  /** Who is called with a bucket's number before the bucket changes: to copy it first; null: nobody. */
+  watch(beforeChange: ((bucket: number) => void) | null): void {
+    this.#beforeChange = beforeChange;
+  }
+
+  /** The first bucket from `bucket` on that has entries; BUCKET_COUNT when there is none. */
+  nextBucket(bucket: number): number {
+    return this.#buckets.nextFrom(bucket);
+  }
+
+  /** The entries of a bucket as they are in memory; valid until the next change. */
+  entriesOf(number: number): Buffer {
+    const bucket = this.#buckets.get(number);
+    return bucket === null ? NO_ENTRIES : bucket.bytes.subarray(0, bucket.count * ENTRY_BYTES);
+  }
+
+  /** Node ids by their number in the entries. */
+  nodeIds(): readonly NodeId[] {
+    return this.#nodeIds.all();
+  }
+
+  /** Takes over node ids of a stored index, before its entries. The index has to be empty. */
+  loadNodeIds(ids: readonly NodeId[]): void {
+    for (const id of ids) this.#nodeIds.numberOf(id);
+  }
+
+  /** Takes over the entries of a bucket that has none yet; copies them. */
+  loadBucket(number: number, entries: Buffer): void {
+    const bytes = Buffer.allocUnsafeSlow(entries.length);
+    entries.copy(bytes);
+    const count = entries.length / ENTRY_BYTES;
+    this.#buckets.set(number, { bytes, count });
+    this.#registers += count;
+    this.#allocatedBytes += bytes.length;
+    for (let at = 0; at < bytes.length; at += ENTRY_BYTES) this.#count(number, bytes, at, 1);
+  }
+
   #bucketOf(key: ObjectKey): Bucket | null {
     this.#wanted.write(key, 0, KEY_BYTES, 'hex');
     return this.#buckets.get(this.#wanted.readUInt16BE(0));
@@ -218,6 +268,7 @@ export class KeyIndex {
   /** Where the key's entry is, inserted empty when it was missing. */
   #entryFor(key: ObjectKey): { bytes: Buffer; at: number } {
     let bucket = this.#bucketOf(key);
+    this.#beforeChange?.(this.#wanted.readUInt16BE(0));
     if (bucket === null) {
       bucket = { bytes: Buffer.alloc(0), count: 0 };
       this.#buckets.set(this.#wanted.readUInt16BE(0), bucket);
@@ -289,4 +340,23 @@ export class KeyIndex {
     this.#objects += sign;
     this.#bodyBytes += sign * bytes.readUIntBE(at + SIZE, 6);
   }
+}
+
+/** Where the log has the accepted records of the entries, and their bodies (0: none here); `entryAt`: the entry's place. */
+export function visitPlaces(
+  entries: Buffer, visit: (recordAt: number, recordBytes: number, bodyAt: number, bodyBytes: number, entryAt: number) => void,
+): void {
+  for (let at = 0; at < entries.length; at += ENTRY_BYTES) {
+    const recordAt = entries.readUIntBE(at + RECORD_AT, 6);
+    if (recordAt === 0) continue;
+    visit(recordAt, entries.readUInt32BE(at + RECORD_BYTES), entries.readUIntBE(at + BODY_AT, 6), entries.readUIntBE(at + SIZE, 6), at);
+  }
+}
+
+/** Key and body id of the entry at `at` in the entries of a bucket. */
+export function namesOf(bucket: number, entries: Buffer, at: number): { readonly key: ObjectKey; readonly bodyId: BodyId } {
+  return {
+    key: (bucket.toString(16).padStart(4, '0') + entries.toString('hex', at, at + PROMISED)) as ObjectKey,
+    bodyId: entries.toString('hex', at + BODY_ID, at + BODY_ID + BODY_ID_BYTES) as BodyId,
+  };
 }

@@ -7,19 +7,26 @@
  * is changed on disk. That the very last batch has rotted can't be told from a torn one; peers that remember this node's log
  * position find it (rule R16).
  *
+ * With a checkpoint only what came after it is read and repeated. The segments before it are opened, not read: what is in
+ * them is checked when it is used, and some may have been removed since.
+ *
  * Recovery only reads; its caller cuts the tail once all is known to be well.
- * Cost: one pass over the log in windows. Source: protocol section F.2 "Recovery rule"; [PAR] "Crash-corruption
+ * Cost: one pass over the repeated part in windows. Source: protocol section F.2 "Recovery rule"; [PAR] "Crash-corruption
  * disentanglement".
  */
 import { crc32 } from 'node:zlib';
+import { must } from '../domain/assert.ts';
 import { BinaryReader, DecodeError } from '../encoding/binary-reader.ts';
-import type { Disk, DiskFile } from '../ports/disk.ts';
-import type { Appended, LogEnd, Segment } from './log.ts';
+import type { Disk } from '../ports/disk.ts';
+import type { SegmentPlace } from './checkpoint-reader.ts';
+import { FileWindows, WINDOW_BYTES } from './file-windows.ts';
+import type { Appended, LogBoundary, LogEnd } from './log.ts';
 import {
   BATCH_HEADER_BYTES, BATCH_MAGIC, BODY_PREFIX_BYTES, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, parseBatchHeader, parseSegmentHeader,
-  parseSegmentName, recordCrc, segmentName, type BatchHeader,
+  parseSegmentName, recordCrc, segmentName, type BatchHeader, type SegmentHeader,
 } from './log-format.ts';
 import { readLogRecord, type LogRecord } from './log-record.ts';
+import type { Segment } from './log-segments.ts';
 
 export interface LogRecoveryOptions {
   readonly directory: string;
@@ -30,14 +37,20 @@ export interface LogRecoveryOptions {
 /** Repeats one change. `bodyBytes`: size of the body behind the record. */
 export type ApplyRecord = (record: LogRecord, at: Appended, bodyBytes: number) => void;
 
+/** Where the repetition begins: what is before is in a checkpoint. */
+export interface ReplayStart extends LogBoundary {
+  /** Those that the checkpoint knows of; the last one is where the repetition begins. */
+  readonly segments: readonly SegmentPlace[];
+}
+
 export interface LogRecovered {
   readonly kind: 'recovered';
   readonly segments: readonly Segment[];
   readonly end: LogEnd;
   /** Length to which the last segment has to be cut; null when it ends well. */
   readonly cutBytes: number | null;
-  /** A last segment whose header never got durable: to be removed. */
-  readonly unborn: string | null;
+  /** Segments to be removed: a last one whose header never got durable, and those that were removed before. */
+  readonly leftovers: readonly string[];
 }
 
 export type LogRecoveryOutcome = LogRecovered | { readonly kind: 'newer'; readonly version: number } | LogDamage;
@@ -49,52 +62,109 @@ export interface LogDamage {
   readonly detail: string;
 }
 
-/** Bytes read at a time. */
-const WINDOW_BYTES = 4 * 1024 * 1024;
-
-export async function recoverLog(disk: Disk, options: LogRecoveryOptions, apply: ApplyRecord): Promise<LogRecoveryOutcome> {
-  const segments: Segment[] = [];
+/** `start` null: the whole log is repeated, from its first segment on. */
+export async function recoverLog(disk: Disk, options: LogRecoveryOptions, start: ReplayStart | null, apply: ApplyRecord): Promise<LogRecoveryOutcome> {
+  const recovery = new LogRecovery(disk, options, apply);
   let outcome: LogRecoveryOutcome | null = null;
   try {
-    outcome = await readSegments(disk, options, apply, segments);
+    outcome = await recovery.run(start);
     return outcome;
   } finally {
-    if (outcome?.kind !== 'recovered') for (const segment of segments) await segment.file.close();
+    if (outcome?.kind !== 'recovered') for (const segment of recovery.segments) await segment.file.close();
   }
 }
 
-async function readSegments(disk: Disk, options: LogRecoveryOptions, apply: ApplyRecord, segments: Segment[]): Promise<LogRecoveryOutcome> {
-  const { directory, salt, keyBits } = options;
-  const numbers = (await disk.list(directory)).map(parseSegmentName).filter((number) => number !== null).sort((a, b) => a - b);
-  let end: LogEnd = { position: 0, sequence: 1, fileBytes: 0 };
-  let cutBytes: number | null = null;
-  for (const [index, number] of numbers.entries()) {
-    const path = `${directory}/${segmentName(number)}`;
-    const damaged = (offset: number, detail: string): LogDamage => ({ kind: 'damaged', file: path, offset, detail });
-    if (number !== index + 1) return damaged(0, `segment ${index + 1} is missing`);
-    const file = await disk.open(path, 'update');
-    const source = new SegmentSource(file, await file.size());
-    const parsed = parseSegmentHeader(await source.view(0, SEGMENT_HEADER_BYTES), salt);
-    if (parsed.kind === 'invalid' && number === numbers.length && (await findTail(source, SEGMENT_HEADER_BYTES, salt, end.position)) === 'zeros') {
-      await file.close();
-      return { kind: 'recovered', segments, end, cutBytes, unborn: path };
-    }
-    segments.push({ number, position: parsed.kind === 'header' ? parsed.header.position : 0, file });
-    if (parsed.kind === 'invalid') return damaged(0, 'the segment header is invalid');
-    if (parsed.kind === 'newer') return parsed;
-    const { header } = parsed;
-    if (header.number !== number || header.keyBits !== keyBits) return damaged(0, 'the segment header is of another log');
-    if (header.position !== end.position || header.sequence !== end.sequence) {
-      return damaged(0, `the segment begins at position ${header.position}, but the one before it ends at ${end.position}`);
-    }
-    const read = await readBatches(source, header.number, end, salt, apply);
-    if (read.kind === 'not-understood') return damaged(read.offset, read.detail);
-    const tail = await findTail(source, read.offset, salt, read.end.position);
-    if (tail === 'rotten') return damaged(read.offset, 'acknowledged data before a later batch is unreadable');
-    cutBytes = tail === 'torn' ? read.offset : null;
-    end = { ...read.end, fileBytes: cutBytes ?? source.size };
+type Opened = { readonly kind: 'opened'; readonly source: FileWindows; readonly header: SegmentHeader | null } | Exclude<LogRecoveryOutcome, LogRecovered>;
+
+class LogRecovery {
+  readonly #disk: Disk;
+  readonly #options: LogRecoveryOptions;
+  readonly #apply: ApplyRecord;
+  readonly segments: (Segment & { end: number | null })[] = [];
+  readonly #leftovers: string[] = [];
+
+  constructor(disk: Disk, options: LogRecoveryOptions, apply: ApplyRecord) {
+    this.#disk = disk;
+    this.#options = options;
+    this.#apply = apply;
   }
-  return { kind: 'recovered', segments, end, cutBytes, unborn: null };
+
+  async run(start: ReplayStart | null): Promise<LogRecoveryOutcome> {
+    const numbers = (await this.#disk.list(this.#options.directory)).map(parseSegmentName).filter((number) => number !== null).sort((a, b) => a - b);
+    const known = new Map(start?.segments.map((place) => [place.number, place]));
+    const first = start?.segments.at(-1)?.number ?? 1;
+    for (const number of numbers.filter((number) => number < first)) {
+      const place = known.get(number);
+      if (place === undefined) {
+        this.#leftovers.push(this.#path(number));
+        continue;
+      }
+      const wrong = await this.#open(number, (header) => header?.position === place.position);
+      if (wrong.kind !== 'opened') return wrong;
+      must(this.segments.at(-1), 'segment just opened').end = place.end;
+    }
+    return this.#repeat(numbers.filter((number) => number >= first), first, start, known.get(first) ?? null);
+  }
+
+  async #repeat(numbers: readonly number[], first: number, start: ReplayStart | null, firstPlace: SegmentPlace | null): Promise<LogRecoveryOutcome> {
+    let end: LogEnd = { position: start?.position ?? 0, sequence: start?.sequence ?? 1, fileBytes: 0 };
+    let cutBytes: number | null = null;
+    if (numbers.length === 0 && start !== null) return this.#damage(first, 0, `segment ${first} is missing`);
+    for (const [index, number] of numbers.entries()) {
+      const damaged = (offset: number, detail: string): LogDamage => this.#damage(number, offset, detail);
+      if (number !== first + index) return damaged(0, `segment ${first + index} is missing`);
+      const opened = await this.#open(number);
+      if (opened.kind !== 'opened') return opened;
+      const { source, header } = opened;
+      const { salt } = this.#options;
+      if (header === null) {
+        const isUnborn = index === numbers.length - 1 && number !== firstPlace?.number
+          && (await findTail(source, SEGMENT_HEADER_BYTES, salt, end.position)) === 'zeros';
+        if (!isUnborn) return damaged(0, 'the segment header is invalid');
+        await this.segments.pop()?.file.close();
+        return { kind: 'recovered', segments: this.segments, end, cutBytes, leftovers: [...this.#leftovers, this.#path(number)] };
+      }
+      const isAtPlace = number === firstPlace?.number;
+      const wantedAt = isAtPlace ? firstPlace.position : end.position;
+      if (header.position !== wantedAt || (!isAtPlace && header.sequence !== end.sequence)) {
+        return damaged(0, `the segment begins at position ${header.position}, but the one before it ends at ${end.position}`);
+      }
+      const before = this.segments.at(-2);
+      if (before !== undefined && !isAtPlace) before.end = header.position;
+      const from = SEGMENT_HEADER_BYTES + end.position - header.position;
+      if (from > source.size) return damaged(source.size, `the log ends before position ${end.position}, where a checkpoint was taken`);
+      const read = await readBatches(source, number, from, end, salt, this.#apply);
+      if (read.kind === 'not-understood') return damaged(read.offset, read.detail);
+      const tail = await findTail(source, read.offset, salt, read.end.position);
+      if (tail === 'rotten') return damaged(read.offset, 'acknowledged data before a later batch is unreadable');
+      cutBytes = tail === 'torn' ? read.offset : null;
+      end = { ...read.end, fileBytes: cutBytes ?? source.size };
+    }
+    return { kind: 'recovered', segments: this.segments, end, cutBytes, leftovers: this.#leftovers };
+  }
+
+  /** Opens the segment as the last one so far. `header` null: it has none that is valid. */
+  async #open(number: number, isRight: (header: SegmentHeader | null) => boolean = () => true): Promise<Opened> {
+    const { keyBits, salt } = this.#options;
+    const file = await this.#disk.open(this.#path(number), 'update');
+    this.segments.push({ number, position: 0, end: null, file });
+    const source = new FileWindows(file, await file.size());
+    const parsed = parseSegmentHeader(await source.view(0, SEGMENT_HEADER_BYTES), salt);
+    if (parsed.kind === 'newer') return parsed;
+    const header = parsed.kind === 'header' ? parsed.header : null;
+    if (!isRight(header)) return this.#damage(number, 0, 'the segment header is invalid');
+    if (header !== null && (header.number !== number || header.keyBits !== keyBits)) return this.#damage(number, 0, 'the segment header is of another log');
+    if (header !== null) this.segments[this.segments.length - 1] = { number, position: header.position, end: null, file };
+    return { kind: 'opened', source, header };
+  }
+
+  #damage(number: number, offset: number, detail: string): LogDamage {
+    return { kind: 'damaged', file: this.#path(number), offset, detail };
+  }
+
+  #path(number: number): string {
+    return `${this.#options.directory}/${segmentName(number)}`;
+  }
 }
 
 type BatchesRead =
@@ -102,9 +172,11 @@ type BatchesRead =
   | { readonly kind: 'not-understood'; readonly offset: number; readonly detail: string };
 
 /** Applies valid batches one after the other, up to the first that isn't. */
-async function readBatches(source: SegmentSource, number: number, start: LogEnd, salt: Buffer, apply: ApplyRecord): Promise<BatchesRead> {
+async function readBatches(
+  source: FileWindows, number: number, from: number, start: LogEnd, salt: Buffer, apply: ApplyRecord,
+): Promise<BatchesRead> {
   let { position, sequence } = start;
-  let offset = SEGMENT_HEADER_BYTES;
+  let offset = from;
   for (;;) {
     const header = parseBatchHeader(await source.view(offset, BATCH_HEADER_BYTES), 0, salt);
     const isNext = header !== null && header.segment === number && header.position === position && header.sequence === sequence;
@@ -161,7 +233,7 @@ function recordsOf(payload: Buffer, header: BatchHeader): readonly FoundRecord[]
 }
 
 /** What lies behind the last valid batch, which ends at log position `position`. */
-async function findTail(source: SegmentSource, from: number, salt: Buffer, position: number): Promise<'zeros' | 'torn' | 'rotten'> {
+async function findTail(source: FileWindows, from: number, salt: Buffer, position: number): Promise<'zeros' | 'torn' | 'rotten'> {
   let found: 'zeros' | 'torn' = 'zeros';
   // Windows overlap by a header, so that none is missed between two of them.
   for (let offset = from; offset < source.size; offset += WINDOW_BYTES - BATCH_HEADER_BYTES) {
@@ -177,27 +249,4 @@ async function findTail(source: SegmentSource, from: number, salt: Buffer, posit
 
 function isZeros(bytes: Buffer): boolean {
   return bytes.length === 0 || (bytes[0] === 0 && bytes.compare(bytes, 1, bytes.length, 0, bytes.length - 1) === 0);
-}
-
-/** A segment file read in large windows. */
-class SegmentSource {
-  readonly #file: DiskFile;
-  readonly size: number;
-  #window: Buffer = Buffer.alloc(0);
-  #windowFrom = 0;
-
-  constructor(file: DiskFile, size: number) {
-    this.#file = file;
-    this.size = size;
-  }
-
-  /** Up to `length` bytes from `offset`; valid until the next call. */
-  async view(offset: number, length: number): Promise<Buffer> {
-    const available = Math.max(0, Math.min(length, this.size - offset));
-    if (offset < this.#windowFrom || offset + available > this.#windowFrom + this.#window.length) {
-      this.#window = await this.#file.read(offset, Math.min(Math.max(available, WINDOW_BYTES), Math.max(0, this.size - offset)));
-      this.#windowFrom = offset;
-    }
-    return this.#window.subarray(offset - this.#windowFrom, offset - this.#windowFrom + available);
-  }
 }

@@ -10,21 +10,24 @@
  * Source: protocol section F.2; [FsyncFailures] "Can applications recover from fsync failures?".
  */
 import { crc32 } from 'node:zlib';
-import { assert, must } from '../domain/assert.ts';
+import { assert } from '../domain/assert.ts';
 import { DhtError } from '../domain/error-catalogue.ts';
 import type { ObjectKey } from '../domain/ring-position.ts';
 import { BinaryWriter } from '../encoding/binary-writer.ts';
-import type { Disk, DiskFile } from '../ports/disk.ts';
+import type { Disk } from '../ports/disk.ts';
 import {
   BATCH_BYTES_MAX, BATCH_HEADER_BYTES, BODY_PREFIX_BYTES, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, patchBatchHeader, recordCrc,
   segmentHeaderBytes, segmentName,
 } from './log-format.ts';
 import { recordType, writeLogRecord, type LogRecord } from './log-record.ts';
+import type { LogSegments, Segment } from './log-segments.ts';
 
 export interface LogDeps {
   readonly disk: Disk;
   /** Called as a batch is closed: the last moment to append to it. */
   readonly onSeal: () => void;
+  /** Called as a batch has become durable. */
+  readonly onDurable: () => void;
   /** Called once, when a write or sync failed. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -38,18 +41,15 @@ export interface LogOptions {
   readonly segmentBytes: number;
 }
 
-/** A segment file that is open for reading; the last one is written too. */
-export interface Segment {
-  readonly number: number;
-  /** Log position of its first batch. */
+/** Where a batch begins. */
+export interface LogBoundary {
   readonly position: number;
-  readonly file: DiskFile;
+  /** Of the batch. */
+  readonly sequence: number;
 }
 
 /** Where the log ends. */
-export interface LogEnd {
-  readonly position: number;
-  readonly sequence: number;
+export interface LogEnd extends LogBoundary {
   /** Length of the last segment's file, of which the end may be zeros. */
   readonly fileBytes: number;
 }
@@ -64,6 +64,7 @@ export interface Appended {
 interface Batch {
   readonly writer: BinaryWriter;
   readonly position: number;
+  readonly sequence: number;
   count: number;
   /** Keys that the batch changes; `changesAll` when it may change any. */
   readonly keys: Set<ObjectKey>;
@@ -86,8 +87,7 @@ const EMPTY_BATCH_HEADER = Buffer.alloc(BATCH_HEADER_BYTES);
 export class Log {
   readonly #deps: LogDeps;
   readonly #options: LogOptions;
-  readonly #segments: Segment[];
-  #sequence: number;
+  readonly #segments: LogSegments;
   #durablePosition: number;
   #fileBytes: number;
   #filling: Batch;
@@ -96,18 +96,18 @@ export class Log {
   /** The buffer of the last batch, to be used again. */
   #spare: BinaryWriter = new BinaryWriter(WRITER_BYTES);
   #flushing: Promise<void> | null = null;
+  #atBoundary: ((boundary: LogBoundary | null) => void)[] = [];
   readonly #zeros: Buffer;
   #failure: Error | null = null;
 
-  constructor(deps: LogDeps, options: LogOptions, segments: readonly Segment[], end: LogEnd) {
+  constructor(deps: LogDeps, options: LogOptions, segments: LogSegments, end: LogEnd) {
     this.#deps = deps;
     this.#options = options;
-    this.#segments = [...segments];
-    this.#sequence = end.sequence;
+    this.#segments = segments;
     this.#durablePosition = end.position;
     this.#fileBytes = end.fileBytes;
     this.#zeros = Buffer.alloc(Math.floor(options.segmentBytes / ZEROED_PART));
-    this.#filling = newBatch(new BinaryWriter(WRITER_BYTES), end.position);
+    this.#filling = newBatch(new BinaryWriter(WRITER_BYTES), end.position, end.sequence);
   }
 
   /** Everything below is durable. */
@@ -122,8 +122,26 @@ export class Log {
 
   /** Bytes of all segments together. */
   get bytes(): number {
-    const first = this.#segments[0];
-    return first === undefined ? 0 : this.#durablePosition - first.position + this.#segments.length * SEGMENT_HEADER_BYTES;
+    return this.#segments.bytes(this.#durablePosition);
+  }
+
+  get segments(): LogSegments {
+    return this.#segments;
+  }
+
+  /**
+   * Calls once, as soon as the batch that fills is empty: the state in memory is then exactly that of the log up to the
+   * boundary. The batches below it need not be durable yet. Null: the log has failed.
+   */
+  atBoundary(run: (boundary: LogBoundary | null) => void): void {
+    if (this.#failure !== null) run(null);
+    else if (this.#filling.count > 0) this.#atBoundary.push(run);
+    else run(this.#filling);
+  }
+
+  /** Whether bytes of the position are, or will be, on disk: false once its segment was removed. */
+  holds(position: number): boolean {
+    return position >= this.#durablePosition || this.#segments.find(position) !== null;
   }
 
   /** Puts a record into the batch that fills. Throws RangeError, and leaves nothing behind, when it can't be encoded. */
@@ -173,8 +191,7 @@ export class Log {
   /** Durable bytes from `position` on, all within one batch. */
   async read(position: number, length: number): Promise<Buffer> {
     if (position + length > this.#durablePosition) await this.commit();
-    const segment = must(this.#segments.findLast((candidate) => candidate.position <= position), 'segment of a position');
-    return segment.file.read(SEGMENT_HEADER_BYTES + position - segment.position, length);
+    return this.#segments.read(position, length);
   }
 
   /** Finishes what is under way; later changes are refused. */
@@ -182,7 +199,7 @@ export class Log {
     await this.commit().catch(() => undefined);
     await this.#flushing;
     this.#failure ??= new Error('the log is closed');
-    for (const segment of this.#segments) await segment.file.close();
+    await this.#segments.close();
   }
 
   async #flush(): Promise<void> {
@@ -200,6 +217,7 @@ export class Log {
       this.#writing = null;
       this.#spare = batch.writer.length > WRITER_KEPT_BYTES_MAX ? new BinaryWriter(WRITER_BYTES) : batch.writer;
       batch.resolve();
+      this.#deps.onDurable();
       // Whoever waited for this batch may fill the next one before it is closed.
       await Promise.resolve();
     }
@@ -210,24 +228,30 @@ export class Log {
     this.#deps.onSeal();
     const batch = this.#filling;
     this.#writing = batch;
-    this.#filling = newBatch(this.#spare, batch.position + batch.writer.length);
+    this.#filling = newBatch(this.#spare, batch.position + batch.writer.length, batch.sequence + 1);
+    this.#tellBoundary(this.#filling);
     return batch;
   }
 
+  #tellBoundary(boundary: LogBoundary | null): void {
+    const waiting = this.#atBoundary;
+    this.#atBoundary = [];
+    for (const run of waiting) run(boundary);
+  }
+
   async #writeDurably(batch: Batch): Promise<void> {
-    let segment = this.#segments.at(-1);
-    const isFull = segment !== undefined && batch.position > segment.position
+    let segment = this.#segments.last();
+    const isFull = segment !== null && batch.position > segment.position
       && batch.position - segment.position + batch.writer.length + SEGMENT_HEADER_BYTES > this.#options.segmentBytes;
-    if (segment === undefined || isFull) {
-      segment = await this.#beginSegment((segment?.number ?? 0) + 1, batch.position);
+    if (segment === null || isFull) {
+      segment = await this.#beginSegment((segment?.number ?? 0) + 1, batch);
     }
     patchBatchHeader(batch.writer, {
-      segment: segment.number, count: batch.count, sequence: this.#sequence, position: batch.position,
+      segment: segment.number, count: batch.count, sequence: batch.sequence, position: batch.position,
       durablePosition: this.#durablePosition, payloadBytes: batch.writer.length - BATCH_HEADER_BYTES,
     }, this.#options.salt);
     const offset = SEGMENT_HEADER_BYTES + batch.position - segment.position;
     await segment.file.writeDurably(offset, [batch.writer.finish(), this.#zerosAhead(offset + batch.writer.length, batch.writer.length)]);
-    this.#sequence++;
   }
 
   /**
@@ -244,14 +268,13 @@ export class Log {
   }
 
   /** A segment's header and name are durable before its first batch is written. */
-  async #beginSegment(number: number, position: number): Promise<Segment> {
+  async #beginSegment(number: number, { position, sequence }: LogBoundary): Promise<Segment> {
     const { directory, nodeId, keyBits, salt } = this.#options;
     const file = await this.#deps.disk.open(`${directory}/${segmentName(number)}`, 'create');
-    await file.write(0, [segmentHeaderBytes({ number, keyBits, position, sequence: this.#sequence, nodeId }, salt)]);
+    await file.write(0, [segmentHeaderBytes({ number, keyBits, position, sequence, nodeId }, salt)]);
     await file.sync();
     await this.#deps.disk.syncDirectory(directory);
-    const segment = { number, position, file };
-    this.#segments.push(segment);
+    const segment = this.#segments.add(number, position, file);
     this.#fileBytes = SEGMENT_HEADER_BYTES;
     return segment;
   }
@@ -261,6 +284,7 @@ export class Log {
     this.#failure = new DhtError('DHT_ERR_DISK_FAILED', 'the disk failed to keep a write', { cause: error });
     batch.reject(this.#failure);
     this.#filling.reject(this.#failure);
+    this.#tellBoundary(null);
     this.#deps.onFailure(error);
   }
 }
@@ -269,13 +293,13 @@ function changes(batch: Batch, key: ObjectKey): boolean {
   return batch.changesAll || batch.keys.has(key);
 }
 
-function newBatch(writer: BinaryWriter, position: number): Batch {
+function newBatch(writer: BinaryWriter, position: number, sequence: number): Batch {
   writer.rewind(0);
   writer.raw(EMPTY_BATCH_HEADER);
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   // A change that nobody waits for must not end the process by itself: a failure reaches it through onFailure.
   promise.catch(() => undefined);
-  return { writer, position, count: 0, keys: new Set(), changesAll: false, done: promise, resolve: () => { resolve(undefined); }, reject };
+  return { writer, position, sequence, count: 0, keys: new Set(), changesAll: false, done: promise, resolve: () => { resolve(undefined); }, reject };
 }
 
 function writeBody(writer: BinaryWriter, body: Buffer): void {

@@ -23,6 +23,8 @@ const BLOCK_BYTES_MAX = 4096;
 /** What a block gets at first, so that the next names find room. */
 const BLOCK_BYTES_PACKED = 3072;
 const ARENA_BYTES = 64 * 1024;
+/** Names gathered beside stored ones are added one by one when they are fewer than this part of them. */
+const ADDED_PART = 16;
 const ADDRESSABLE_BYTES = 2 ** 32;
 
 export interface NamedKey {
@@ -83,8 +85,70 @@ export class NameIndex {
     this.#replace(index, 1, grown.length <= BLOCK_BYTES_MAX ? [grown] : halves(grown));
   }
 
+  /** Entries of a stored index, all of them behind those that came before; copies them. */
+  loadBlock(entries: Buffer): void {
+    for (let from = 0, at = 0; from < entries.length; ) {
+      at = entryEnd(entries, at);
+      if (at - from < BLOCK_BYTES_PACKED && at < entries.length) continue;
+      this.#blocks.push(copyOf(entries.subarray(from, at)));
+      this.#allocatedBytes += at - from;
+      from = at;
+    }
+  }
+
+  /**
+   * Hands out whole entries behind the name `after` (null: from the first), as they are in memory, until there were
+   * `bytesMax` of them. Returns the last name handed out, for the next call; null: that were all. Names of registers that
+   * are gone may be among them, and names may come and go between the calls.
+   */
+  copyFrom(after: Buffer | null, bytesMax: number, emit: (entries: Buffer) => void): Buffer | null {
+    this.#wantedBytes = after === null ? 0 : after.copy(this.#wanted, LENGTH_BYTES);
+    let index = after === null ? 0 : Math.max(0, this.#blockOf());
+    let bytes = 0;
+    for (let isFirst = after !== null; index < this.#blocks.length; index++, isFirst = false) {
+      const block = must(this.#blocks[index], 'block');
+      let from = isFirst ? this.#firstNotBelow(block) : 0;
+      if (isFirst && from < block.length && this.#compare(block, from) === 0) from = entryEnd(block, from);
+      if (from === block.length) continue;
+      emit(block.subarray(from));
+      bytes += block.length - from;
+      if (bytes >= bytesMax) return lastName(block);
+    }
+    return null;
+  }
+
   /** Ends the gathering: puts the names in order. Those whose registers are gone are left out, and each name comes once. */
   seal(): void {
+    if (this.#blocks.length > 0) {
+      this.#sealLoaded();
+      return;
+    }
+    this.#sealGathered();
+  }
+
+  /** A few new names among many stored ones are added one by one; otherwise all are put in order together. */
+  #sealLoaded(): void {
+    const { arena, length } = must(this.#gathered, 'gathered names');
+    if (length * ADDED_PART > this.#allocatedBytes) {
+      const blocks = this.#blocks;
+      this.#blocks = [];
+      this.#allocatedBytes = 0;
+      for (const block of blocks) {
+        for (let at = 0; at < block.length; at = entryEnd(block, at)) {
+          block.copy(this.#wanted, 0, at, entryEnd(block, at));
+          this.#gather(must(this.#gathered, 'gathered names'), entryEnd(block, at) - at);
+        }
+      }
+      this.#sealGathered();
+      return;
+    }
+    this.#gathered = null;
+    for (let at = 0; at < length; at = entryEnd(arena, at)) {
+      this.add(arena.toString('utf8', at + LENGTH_BYTES, keyAt(arena, at)), arena.toString('hex', keyAt(arena, at), entryEnd(arena, at)) as ObjectKey);
+    }
+  }
+
+  #sealGathered(): void {
     const { arena, length, count } = must(this.#gathered, 'gathered names');
     this.#gathered = null;
     const starts = new Uint32Array(count);
@@ -216,6 +280,12 @@ function keyAt(bytes: Buffer, entryAt: number): number {
 
 function entryEnd(bytes: Buffer, entryAt: number): number {
   return keyAt(bytes, entryAt) + KEY_BYTES;
+}
+
+function lastName(block: Buffer): Buffer {
+  let last = 0;
+  for (let at = 0; at < block.length; at = entryEnd(block, at)) last = at;
+  return copyOf(block.subarray(last + LENGTH_BYTES, keyAt(block, last)));
 }
 
 /** A buffer of its own, without room. */

@@ -22,6 +22,11 @@ export class NodeIdTable {
     return number;
   }
 
+  /** All ids by number. */
+  all(): readonly NodeId[] {
+    return this.#ids;
+  }
+
   idOf(number: number): NodeId {
     return must(this.#ids[number], 'node id of the index');
   }

@@ -6,6 +6,7 @@ import { ZERO_BALLOT } from '../domain/ballot.ts';
 import type { ClusterId, Epoch, NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { Position } from '../domain/ring-position.ts';
+import type { LogRecord } from './log-record.ts';
 import type { LayoutSlot } from './register-store.ts';
 
 export interface RememberedPeer {
@@ -42,6 +43,18 @@ export class NodeState {
     this.slot = EMPTY_SLOT;
     this.caught = new Set();
     this.promisedFounder = null;
+  }
+
+  /** Log records that make this state out of an empty one. */
+  records(): readonly LogRecord[] {
+    const { layout, slot, caught, promisedFounder } = this;
+    const records: LogRecord[] = [];
+    if (layout !== null) records.push({ kind: 'adopt-layout', layout, discards: [] });
+    records.push({ kind: 'slot', slot });
+    if (layout !== null && caught.size > 0) records.push({ kind: 'caught', epoch: layout.epoch, arcEnds: [...caught] });
+    if (promisedFounder !== null) records.push({ kind: 'promised-founder', founder: promisedFounder });
+    for (const [peer, { boot, position }] of this.#remembered) records.push({ kind: 'remember', peer, boot, position });
+    return records;
   }
 
   remembered(peer: NodeId): RememberedPeer | null {

@@ -32,6 +32,7 @@ import type { IndexEntry } from './key-index.ts';
 import { Log, type Appended } from './log.ts';
 import { RECORD_HEADER_BYTES, recordCrc } from './log-format.ts';
 import { readLogRecord, type LogRecord } from './log-record.ts';
+import { LogUpkeep, type LogUpkeepTuning } from './log-upkeep.ts';
 import type { BodyWriter, LayoutSlot, LoadedRecord, NamedEntry, NodeStateStore, RegisterHead, RegisterStore, ScanEntry } from './register-store.ts';
 import { openStoreDirectory, type OpenRefusal, type StoreDirectory } from './store-directory.ts';
 import { StoreState } from './store-state.ts';
@@ -62,6 +63,8 @@ export interface ObjectStoreOptions {
   readonly stagedBodiesMax: number;
   /** Chunks, time to live and time to linger of bodies. */
   readonly bodies: BodyLimits;
+  /** Checkpoints, and what becomes of segments. */
+  readonly upkeep: LogUpkeepTuning;
   /** True only in tests that show what acknowledging before the sync breaks. */
   readonly resolveBeforeSync: boolean;
   /** The same for removing a body's file before the record that replaces it is durable (rule R7). */
@@ -88,6 +91,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   readonly #identity: Identity;
   readonly #lock: DiskLock;
   readonly #log: Log;
+  readonly #upkeep: LogUpkeep;
   readonly #records: ByteBoundedCache<LoadedRecord>;
   readonly #bodies: HeldBodies;
   /** Peers remembered since the last batch. */
@@ -96,24 +100,23 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
 
   /** Rejects only with errors of the disk itself. */
   static async open(deps: ObjectStoreDeps, options: ObjectStoreOptions): Promise<OpenOutcome> {
-    const state = new StoreState(options);
-    const outcome = await openStoreDirectory(deps, options, (record, at, bodyBytes) => {
-      state.apply(record, at, bodyBytes, deps.clock.monotonicNow());
-    });
+    const outcome = await openStoreDirectory({ ...deps, newState: () => new StoreState(options) }, options);
     if (outcome.kind !== 'opened') return outcome;
-    state.names.seal();
+    const { recovered, lock } = outcome.opened;
     try {
-      const inventory = await takeInventory(deps.disk, options.directory, state.bodiesInFiles());
-      return { kind: 'opened', store: new ObjectStore(deps, options, state, outcome.opened, inventory) };
+      const inventory = await takeInventory(deps.disk, options.directory, recovered.state.bodiesInFiles());
+      return { kind: 'opened', store: new ObjectStore(deps, options, outcome.opened, inventory) };
     } catch (error) {
-      for (const { file } of outcome.opened.segments) await file.close();
-      await outcome.opened.lock.release();
+      await recovered.segments.close();
+      await lock.release();
       throw error;
     }
   }
 
-  private constructor(deps: ObjectStoreDeps, options: ObjectStoreOptions, state: StoreState, found: StoreDirectory, inventory: Inventory) {
-    const { identity, lock, logDirectory, segments, end } = found;
+  private constructor(deps: ObjectStoreDeps, options: ObjectStoreOptions, found: StoreDirectory, inventory: Inventory) {
+    const { identity, lock, logDirectory, recovered } = found;
+    const { state, segments, end } = recovered;
+    const salt = Buffer.from(identity.logSalt, 'hex');
     this.#deps = deps;
     this.#options = options;
     this.#state = state;
@@ -122,10 +125,18 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     this.#records = new ByteBoundedCache(options.recordCacheBytes, ({ name, record }) => DECODED_BYTES + 2 * name.length + OP_BYTES * record.ops.length);
     this.recoveredPosition = end.position;
     this.#log = new Log(
-      { disk: deps.disk, onFailure: deps.onFailure, onSeal: () => { this.#appendPeers(); } },
-      { directory: logDirectory, nodeId: identity.nodeId, keyBits: identity.keyBits, salt: Buffer.from(identity.logSalt, 'hex'), segmentBytes: options.segmentBytes },
+      {
+        disk: deps.disk, onFailure: deps.onFailure, onSeal: () => { this.#appendPeers(); },
+        onDurable: () => { this.#upkeep.batchDone(); },
+      },
+      { directory: logDirectory, nodeId: identity.nodeId, keyBits: identity.keyBits, salt, segmentBytes: options.segmentBytes },
       segments,
       end,
+    );
+    this.#upkeep = new LogUpkeep(
+      { ...deps, operatorLog: deps.log, log: this.#log, state },
+      { ...options.upkeep, directory: logDirectory, nodeId: identity.nodeId, keyBits: identity.keyBits, salt },
+      recovered,
     );
     this.#bodies = new HeldBodies({
       disk: deps.disk, clock: deps.clock, log: deps.log, state, onFailure: deps.onFailure,
@@ -143,6 +154,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
 
   async close(): Promise<void> {
     await this.#bodies.close();
+    await this.#upkeep.close();
     await this.#log.close();
     await this.#lock.release();
   }
@@ -158,11 +170,12 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     return this.#state.floors.get(parseInt(key.slice(0, 4), 16));
   }
 
-  async load(_key: ObjectKey, head: RegisterHead): Promise<LoadedRecord | null> {
+  async load(key: ObjectKey, head: RegisterHead): Promise<LoadedRecord | null> {
     if (head.kind === 'none') return null;
-    const { position, bytes } = head.recordAt as RecordLocation;
+    const { position, bytes } = this.#recordOf(key, head);
     const cached = this.#records.get(position);
     if (cached !== null) return cached;
+    if (!this.#log.holds(position)) return null;
     const loaded = parseAccept(await this.#log.read(position, bytes), bytes);
     if (loaded === null) {
       this.#reportDamage(`the record at log position ${position} fails its checksum`);
@@ -321,6 +334,13 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     const done = this.#log.commit();
     this.#bodies.unlinkUnnamed(this.#options.unlinkBeforeSync ? Promise.resolve() : done);
     return this.#options.resolveBeforeSync ? Promise.resolve() : done;
+  }
+
+  /** Where the record of the head is now: it may have been moved since, or, when it was replaced, be gone. */
+  #recordOf(key: ObjectKey, head: RegisterHead): RecordLocation {
+    const entry = this.#state.index.find(key);
+    if (entry === null || !equalBallots(entry.accepted, head.accepted)) return head.recordAt as RecordLocation;
+    return { position: entry.recordAt, bytes: entry.recordBytes };
   }
 
   #appendPeers(): void {

@@ -69,7 +69,8 @@ export interface RegisterStore {
   /** Floor of the key's bucket. */
   floor(key: ObjectKey): Ballot;
   /**
-   * The record that the head points at (from a bounded cache or one positioned read). Null when kind is none. Rejects with
+   * The record that the head points at (from a bounded cache or one positioned read). Null when kind is none, or when the
+   * record was replaced so long ago that its place in the log is gone: no head of the same moment finds that. Rejects with
    * DHT_ERR_DATA_DAMAGED when its bytes have rotted: answering "no value" would lose an acknowledged write.
    */
   load(key: ObjectKey, head: RegisterHead): Promise<LoadedRecord | null>;

@@ -62,6 +62,22 @@ export class StagedBodies {
     return elapsedMs(since, now) >= this.#options.timeToLiveMs;
   }
 
+  /** The body is in another place now; its time goes on. */
+  move(bodyId: BodyId, at: number): void {
+    const body = this.#bodies.get(bodyId);
+    if (body !== undefined) this.#bodies.set(bodyId, { ...body, at });
+  }
+
+  /** Where it is, expired or not; null: it isn't staged. */
+  locationOf(bodyId: BodyId): BodyLocation | null {
+    return this.#bodies.get(bodyId) ?? null;
+  }
+
+  /** All as they are now, oldest first: locations never change, they are replaced. */
+  now(): { readonly ids: readonly BodyId[]; readonly locations: readonly BodyLocation[] } {
+    return { ids: [...this.#bodies.keys()], locations: [...this.#bodies.values()] };
+  }
+
   entries(): Iterable<readonly [BodyId, BodyLocation]> {
     return this.#bodies;
   }

@@ -4,6 +4,7 @@
  *
  *   node.json          identity (see identity-file.ts)
  *   log/000001.seg ... the log (see log-format.ts)
+ *   log/....ckpt       its checkpoints (see checkpoint-format.ts)
  *   lock               held while a process uses the directory
  *
  * Whatever can't be read ends the start with the reason: the store never begins empty where something was.
@@ -11,19 +12,24 @@
  */
 import { DhtError } from '../domain/error-catalogue.ts';
 import type { NodeId } from '../domain/ids.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Disk, DiskLock } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
 import type { Random } from '../ports/random.ts';
 import { FIRST_LOG_NAME, readIdentity, writeIdentity, type Identity } from './identity-file.ts';
-import type { LogEnd, Segment } from './log.ts';
+import { parseCheckpointName } from './checkpoint-format.ts';
 import { parseSegmentName, SALT_BYTES } from './log-format.ts';
-import { recoverLog, type ApplyRecord, type LogRecovered } from './log-recovery.ts';
+import { recoverStore, type StoreRecovered } from './store-recovery.ts';
+import type { StoreState } from './store-state.ts';
 
 export interface StoreDirectoryDeps {
   readonly disk: Disk;
   readonly log: OperatorLog;
   /** Makes the node id and the log's salt of an empty disk. */
   readonly random: Random;
+  readonly clock: Clock;
+  /** An empty state, to be filled. */
+  readonly newState: () => StoreState;
 }
 
 export interface StoreDirectoryOptions {
@@ -37,8 +43,7 @@ export interface StoreDirectoryOptions {
 export interface StoreDirectory {
   readonly identity: Identity;
   readonly logDirectory: string;
-  readonly segments: readonly Segment[];
-  readonly end: LogEnd;
+  readonly recovered: StoreRecovered;
   readonly lock: DiskLock;
 }
 
@@ -53,7 +58,7 @@ export type OpenRefusal =
 export type DirectoryOutcome = { readonly kind: 'opened'; readonly opened: StoreDirectory } | OpenRefusal;
 
 /** Rejects only with errors of the disk itself. */
-export async function openStoreDirectory(deps: StoreDirectoryDeps, options: StoreDirectoryOptions, apply: ApplyRecord): Promise<DirectoryOutcome> {
+export async function openStoreDirectory(deps: StoreDirectoryDeps, options: StoreDirectoryOptions): Promise<DirectoryOutcome> {
   await deps.disk.makeDirectory(options.directory);
   let lock: DiskLock;
   try {
@@ -64,14 +69,14 @@ export async function openStoreDirectory(deps: StoreDirectoryDeps, options: Stor
   }
   let outcome: DirectoryOutcome | null = null;
   try {
-    outcome = await openLocked(deps, options, lock, apply);
+    outcome = await openLocked(deps, options, lock);
     return outcome;
   } finally {
     if (outcome?.kind !== 'opened') await lock.release();
   }
 }
 
-async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptions, lock: DiskLock, apply: ApplyRecord): Promise<DirectoryOutcome> {
+async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptions, lock: DiskLock): Promise<DirectoryOutcome> {
   const { disk, random } = deps;
   const { directory, name, keyBits } = options;
   const found = await readIdentity(disk, directory);
@@ -80,7 +85,7 @@ async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptio
   if (found.kind === 'identity' && (found.identity.name !== name || found.identity.keyBits !== keyBits)) {
     return { kind: 'foreign', name: found.identity.name, keyBits: found.identity.keyBits };
   }
-  if (found.kind === 'missing' && (await disk.list(`${directory}/${FIRST_LOG_NAME}`)).some((file) => parseSegmentName(file) !== null)) {
+  if (found.kind === 'missing' && (await disk.list(`${directory}/${FIRST_LOG_NAME}`)).some(isOfLog)) {
     return { kind: 'damaged', file: `${directory}/node.json`, offset: 0, detail: 'it is missing, but there is a log' };
   }
   const before: Identity = found.kind === 'identity'
@@ -89,29 +94,31 @@ async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptio
   const identity: Identity = { ...before, boot: before.boot + 1 };
   const logDirectory = `${directory}/${identity.logName}`;
   await disk.makeDirectory(logDirectory);
-  const recovered = await recoverLog(disk, { directory: logDirectory, keyBits, salt: Buffer.from(identity.logSalt, 'hex') }, apply);
+  const recovered = await recoverStore(deps, { directory: logDirectory, keyBits, salt: Buffer.from(identity.logSalt, 'hex') });
   if (recovered.kind !== 'recovered') return recovered;
   try {
     await writeIdentity(disk, directory, identity);
     await tidyTail(deps, logDirectory, recovered);
-    return { kind: 'opened', opened: { identity, logDirectory, segments: recovered.segments, end: recovered.end, lock } };
+    return { kind: 'opened', opened: { identity, logDirectory, recovered, lock } };
   } catch (error) {
-    for (const { file } of recovered.segments) await file.close();
+    await recovered.segments.close();
     throw error;
   }
 }
 
-/** Removes what the crash left of a write that nobody was promised. */
-async function tidyTail(deps: StoreDirectoryDeps, logDirectory: string, recovered: LogRecovered): Promise<void> {
-  const { segments, cutBytes, unborn } = recovered;
-  if (unborn !== null) {
-    await deps.disk.remove(unborn);
-    await deps.disk.syncDirectory(logDirectory);
-  }
-  const last = segments.at(-1);
-  if (last !== undefined && cutBytes !== null) {
+/** Removes what the crash left of writes that nobody was promised. */
+async function tidyTail(deps: StoreDirectoryDeps, logDirectory: string, recovered: StoreRecovered): Promise<void> {
+  const { segments, cutBytes, leftovers } = recovered;
+  for (const path of leftovers) await deps.disk.remove(path);
+  if (leftovers.length > 0) await deps.disk.syncDirectory(logDirectory);
+  const last = segments.last();
+  if (last !== null && cutBytes !== null) {
     deps.log.warn('a torn write at the end of the log was cut off', { segment: last.number, bytes: cutBytes });
     await last.file.truncate(cutBytes);
     await last.file.sync();
   }
+}
+
+function isOfLog(file: string): boolean {
+  return parseSegmentName(file) !== null || parseCheckpointName(file) !== null;
 }

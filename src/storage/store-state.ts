@@ -10,11 +10,11 @@ import { maxBallot, ZERO_BALLOT } from '../domain/ballot.ts';
 import type { MonotonicMs } from '../domain/instant.ts';
 import type { BodyId } from '../domain/ids.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
-import { bucketOfAligned, bucketsOf, spansOf, wholeBucketsOf, type Span } from './bucket-table.ts';
+import { BUCKET_COUNT, bucketOfAligned, bucketsOf, spansOf, wholeBucketsOf } from './bucket-table.ts';
 import { FloorMap } from './floor-map.ts';
 import { addDigest, digestOf, DIGEST_WORDS, PAGE_BUCKETS, PAGE_COUNT } from './hash-tree.ts';
 import { visitStretches } from './hash-stretches.ts';
-import { KeyIndex, NOTHING_ACCEPTED, type IndexEntry } from './key-index.ts';
+import { KeyIndex, namesOf, NOTHING_ACCEPTED, visitPlaces, type IndexEntry } from './key-index.ts';
 import type { Appended } from './log.ts';
 import { BODY_IN_FILE } from './log-format.ts';
 import type { LogRecord } from './log-record.ts';
@@ -32,8 +32,6 @@ export interface StoreStateOptions {
 const RELEASES_PER_SWEPT_BLOCK = 8;
 
 const NO_BODIES: readonly BodyId[] = [];
-/** All positions, aligned to 48 bits. */
-const EVERYTHING: Span = { first: 0, last: 2 ** 48 - 1 };
 
 export class StoreState {
   readonly index = new KeyIndex();
@@ -106,6 +104,16 @@ export class StoreState {
     }
   }
 
+  /** The staged bodies as they are now, oldest first: references only. */
+  stagedNow(): { readonly ids: readonly BodyId[]; readonly locations: readonly BodyLocation[] } {
+    return this.#staged.now();
+  }
+
+  /** A staged body of a checkpoint. */
+  loadStaged(bodyId: BodyId, location: BodyLocation, now: MonotonicMs): void {
+    this.#staged.add(bodyId, location, now);
+  }
+
   /** Where the body is, staged or named by the accepted record; null when it isn't held. */
   bodyLocation(key: ObjectKey, bodyId: BodyId, now: MonotonicMs): BodyLocation | null {
     const staged = this.#staged.get(bodyId, now);
@@ -138,10 +146,14 @@ export class StoreState {
   bodiesInFiles(): ReadonlyMap<BodyId, ObjectKey | null> {
     const bodies = new Map<BodyId, ObjectKey | null>();
     for (const [bodyId, { at }] of this.#staged.entries()) if (at === BODY_IN_FILE) bodies.set(bodyId, null);
-    this.index.walk(EVERYTHING, null, (key, { bodyAt, bodyId }) => {
-      if (bodyAt === BODY_IN_FILE && bodyId !== null) bodies.set(bodyId, key);
-      return 'go-on';
-    });
+    for (let bucket = this.index.nextBucket(0); bucket < BUCKET_COUNT; bucket = this.index.nextBucket(bucket + 1)) {
+      const entries = this.index.entriesOf(bucket);
+      visitPlaces(entries, (_recordAt, _recordBytes, bodyAt, _bodyBytes, at) => {
+        if (bodyAt !== BODY_IN_FILE) return;
+        const { key, bodyId } = namesOf(bucket, entries, at);
+        bodies.set(bodyId, key);
+      });
+    }
     return bodies;
   }
 

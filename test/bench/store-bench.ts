@@ -21,6 +21,7 @@ import type { Random } from '../../src/ports/random.ts';
 import { NodeDisk } from '../../src/runtime/node-disk.ts';
 import { KeyIndex, NOTHING_ACCEPTED } from '../../src/storage/key-index.ts';
 import { NameIndex } from '../../src/storage/name-index.ts';
+import { NODE_TUNING } from '../../src/node/node-tuning.ts';
 import { ObjectStore } from '../../src/storage/object-store.ts';
 import type { Report } from './report.ts';
 
@@ -100,7 +101,7 @@ async function openStore(directory: string): Promise<ObjectStore> {
     { disk: new NodeDisk(), clock, log, random, onFailure: (error) => { throw error; }, onDamage: (detail) => { throw new Error(detail); } },
     {
       directory, name: '127.0.0.1:7001', keyBits: 48, segmentBytes: 64 * 1024 * 1024, recordCacheBytes: 16 * 1024 * 1024,
-      bodyCacheBytes: 16 * 1024 * 1024, stagedBodiesMax: 100_000, bodies: BODY_LIMITS, resolveBeforeSync: false,
+      bodyCacheBytes: 16 * 1024 * 1024, stagedBodiesMax: 100_000, upkeep: NODE_TUNING.store.upkeep, bodies: BODY_LIMITS, resolveBeforeSync: false,
       unlinkBeforeSync: false,
     },
   );
