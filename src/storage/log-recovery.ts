@@ -10,9 +10,12 @@
  * With a checkpoint only what came after it is read and repeated. The segments before it are opened, not read: what is in
  * them is checked when it is used, and some may have been removed since.
  *
- * Recovery only reads; its caller cuts the tail once all is known to be well.
+ * A last batch that is whole was perhaps never synced: its writer was killed, or a sync failed and left it in the page cache
+ * alone, marked as clean. From now on it is shown to others, so its caller writes it again, durably.
+ *
+ * Recovery only reads; its caller cuts the tail and writes that batch once all is known to be well.
  * Cost: one pass over the repeated part in windows. Source: protocol section F.2 "Recovery rule"; [PAR] "Crash-corruption
- * disentanglement".
+ * disentanglement"; [FsyncFailures] "Can applications recover from fsync failures?".
  */
 import { crc32 } from 'node:zlib';
 import { must } from '../domain/assert.ts';
@@ -49,8 +52,15 @@ export interface LogRecovered {
   readonly end: LogEnd;
   /** Length to which the last segment has to be cut; null when it ends well. */
   readonly cutBytes: number | null;
+  /** The last batch of the last segment, which may be in the page cache alone; null when that segment has none. */
+  readonly lastBatch: BatchBytes | null;
   /** Segments to be removed: a last one whose header never got durable, and those that were removed before. */
   readonly leftovers: readonly string[];
+}
+
+export interface BatchBytes {
+  readonly offset: number;
+  readonly bytes: Buffer;
 }
 
 export type LogRecoveryOutcome = LogRecovered | { readonly kind: 'newer'; readonly version: number } | LogDamage;
@@ -109,6 +119,7 @@ class LogRecovery {
   async #repeat(numbers: readonly number[], first: number, start: ReplayStart | null, firstPlace: SegmentPlace | null): Promise<LogRecoveryOutcome> {
     let end: LogEnd = { position: start?.position ?? 0, sequence: start?.sequence ?? 1, fileBytes: 0 };
     let cutBytes: number | null = null;
+    let lastBatch: BatchBytes | null = null;
     if (numbers.length === 0 && start !== null) return this.#damage(first, 0, `segment ${first} is missing`);
     for (const [index, number] of numbers.entries()) {
       const damaged = (offset: number, detail: string): LogDamage => this.#damage(number, offset, detail);
@@ -122,7 +133,7 @@ class LogRecovery {
           && (await findTail(source, SEGMENT_HEADER_BYTES, salt, end.position)) === 'zeros';
         if (!isUnborn) return damaged(0, 'the segment header is invalid');
         await this.segments.pop()?.file.close();
-        return { kind: 'recovered', segments: this.segments, end, cutBytes, leftovers: [...this.#leftovers, this.#path(number)] };
+        return { kind: 'recovered', segments: this.segments, end, cutBytes, lastBatch, leftovers: [...this.#leftovers, this.#path(number)] };
       }
       const isAtPlace = number === firstPlace?.number;
       const wantedAt = isAtPlace ? firstPlace.position : end.position;
@@ -139,8 +150,9 @@ class LogRecovery {
       if (tail === 'rotten') return damaged(read.offset, 'acknowledged data before a later batch is unreadable');
       cutBytes = tail === 'torn' ? read.offset : null;
       end = { ...read.end, fileBytes: cutBytes ?? source.size };
+      lastBatch = read.lastAt === null ? null : { offset: read.lastAt, bytes: Buffer.from(await source.view(read.lastAt, read.offset - read.lastAt)) };
     }
-    return { kind: 'recovered', segments: this.segments, end, cutBytes, leftovers: this.#leftovers };
+    return { kind: 'recovered', segments: this.segments, end, cutBytes, lastBatch, leftovers: this.#leftovers };
   }
 
   /** Opens the segment as the last one so far. `header` null: it has none that is valid. */
@@ -168,7 +180,7 @@ class LogRecovery {
 }
 
 type BatchesRead =
-  | { readonly kind: 'read'; readonly offset: number; readonly end: Omit<LogEnd, 'fileBytes'> }
+  | { readonly kind: 'read'; readonly offset: number; readonly lastAt: number | null; readonly end: Omit<LogEnd, 'fileBytes'> }
   | { readonly kind: 'not-understood'; readonly offset: number; readonly detail: string };
 
 /** Applies valid batches one after the other, up to the first that isn't. */
@@ -177,13 +189,14 @@ async function readBatches(
 ): Promise<BatchesRead> {
   let { position, sequence } = start;
   let offset = from;
+  let lastAt: number | null = null;
   for (;;) {
     const header = parseBatchHeader(await source.view(offset, BATCH_HEADER_BYTES), 0, salt);
     const isNext = header !== null && header.segment === number && header.position === position && header.sequence === sequence;
-    if (!isNext) return { kind: 'read', offset, end: { position, sequence } };
+    if (!isNext) return { kind: 'read', offset, lastAt, end: { position, sequence } };
     const payload = await source.view(offset + BATCH_HEADER_BYTES, header.payloadBytes);
     const records = recordsOf(payload, header);
-    if (records === null) return { kind: 'read', offset, end: { position, sequence } };
+    if (records === null) return { kind: 'read', offset, lastAt, end: { position, sequence } };
     for (const found of records) {
       let record: LogRecord;
       try {
@@ -196,6 +209,7 @@ async function readBatches(
       const recordBytes = found.end - found.start;
       apply(record, { recordAt, recordBytes, bodyAt: found.bodyBytes === null ? 0 : recordAt + recordBytes }, found.bodyBytes ?? 0);
     }
+    lastAt = offset;
     position += BATCH_HEADER_BYTES + header.payloadBytes;
     offset += BATCH_HEADER_BYTES + header.payloadBytes;
     sequence++;

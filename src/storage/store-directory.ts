@@ -98,7 +98,7 @@ async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptio
   if (recovered.kind !== 'recovered') return recovered;
   try {
     await writeIdentity(disk, directory, identity);
-    await tidyTail(deps, logDirectory, recovered);
+    await settleTail(deps, logDirectory, recovered);
     return { kind: 'opened', opened: { identity, logDirectory, recovered, lock } };
   } catch (error) {
     await recovered.segments.close();
@@ -106,17 +106,19 @@ async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptio
   }
 }
 
-/** Removes what the crash left of writes that nobody was promised. */
-async function tidyTail(deps: StoreDirectoryDeps, logDirectory: string, recovered: StoreRecovered): Promise<void> {
-  const { segments, cutBytes, leftovers } = recovered;
-  for (const path of leftovers) await deps.disk.remove(path);
-  if (leftovers.length > 0) await deps.disk.syncDirectory(logDirectory);
+/** Removes what the crash left of writes that nobody was promised, and makes durable what nobody may have synced. */
+async function settleTail({ disk, log }: StoreDirectoryDeps, logDirectory: string, recovered: StoreRecovered): Promise<void> {
+  const { segments, cutBytes, lastBatch, leftovers } = recovered;
+  for (const path of leftovers) await disk.remove(path);
   const last = segments.last();
   if (last !== null && cutBytes !== null) {
-    deps.log.warn('a torn write at the end of the log was cut off', { segment: last.number, bytes: cutBytes });
+    log.warn('a torn write at the end of the log was cut off', { segment: last.number, bytes: cutBytes });
     await last.file.truncate(cutBytes);
     await last.file.sync();
   }
+  if (last !== null && lastBatch !== null) await last.file.writeDurably(lastBatch.offset, [lastBatch.bytes]);
+  // Also the name of the last segment may be in memory alone.
+  if (last !== null || leftovers.length > 0) await disk.syncDirectory(logDirectory);
 }
 
 function isOfLog(file: string): boolean {

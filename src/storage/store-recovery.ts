@@ -18,7 +18,7 @@ import { checkpointName, isUnfinishedCheckpoint, parseCheckpointName } from './c
 import { readCheckpoint, type CheckpointRead } from './checkpoint-reader.ts';
 import type { Checkpoint } from './checkpoint-writer.ts';
 import type { LogEnd } from './log.ts';
-import { recoverLog, type LogDamage, type LogRecovered } from './log-recovery.ts';
+import { recoverLog, type BatchBytes, type LogDamage, type LogRecovered } from './log-recovery.ts';
 import { LogSegments } from './log-segments.ts';
 import { SegmentCensus } from './segment-census.ts';
 import type { StoreState } from './store-state.ts';
@@ -49,6 +49,8 @@ export interface StoreRecovered {
   readonly checkpoint: Checkpoint | null;
   /** Length to which the last segment has to be cut; null when it ends well. */
   readonly cutBytes: number | null;
+  /** The last batch, to be written once more (see log-recovery.ts); null: there is none behind the checkpoint. */
+  readonly lastBatch: BatchBytes | null;
   /** Files that a crash left, to be removed. */
   readonly leftovers: readonly string[];
 }
@@ -84,7 +86,7 @@ async function repeatLog(
     state.apply(record, at, bodyBytes, deps.clock.monotonicNow());
   });
   if (recovered.kind !== 'recovered') return recovered;
-  const { end, cutBytes } = recovered;
+  const { end, cutBytes, lastBatch } = recovered;
   state.names.seal();
   const segments = new LogSegments(recovered.segments);
   const census = censusOf(state, segments);
@@ -93,7 +95,7 @@ async function repeatLog(
     return { kind: 'damaged', file: options.directory, offset: census.dangling, detail: `the segment with log position ${census.dangling}, which is in use, is missing` };
   }
   const checkpoint = start === null ? null : { position: start.position, bytes: start.bytes };
-  return { kind: 'recovered', state, segments, end, census, checkpoint, cutBytes, leftovers: leftoversOf(recovered, unfinished) };
+  return { kind: 'recovered', state, segments, end, census, checkpoint, cutBytes, lastBatch, leftovers: leftoversOf(recovered, unfinished) };
 }
 
 function censusOf(state: StoreState, segments: LogSegments): SegmentCensus {
