@@ -148,7 +148,7 @@ export class WholeNodeRun {
     for (const node of this.#cluster.nodes()) {
       const program = node.program();
       if (program === null) continue;
-      for (const wrong of await checkBodies(node.name, program.store)) this.#sim.fail(wrong);
+      for (const wrong of await checkBodies(node.name, program.store, (bodyId) => node.disk.isRotten(bodyId))) this.#sim.fail(wrong);
     }
     const present: string[] = [];
     for (const name of this.#names) {
