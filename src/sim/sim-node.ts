@@ -142,6 +142,11 @@ export class SimNode {
     return this.#isPaused;
   }
 
+  /** Its disk is an old one, and the node hasn't found out yet. */
+  isSetBack(): boolean {
+    return this.#isSetBack;
+  }
+
   /** Null while it has no process or that is still opening. */
   program(): NodeProgram | null {
     return this.#life?.program ?? null;
