@@ -10,6 +10,7 @@
  *                                               gone (for good)
  */
 import { assert } from '../domain/assert.ts';
+import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { NodeService } from '../node/node-service.ts';
 import type { ByteNetwork } from '../ports/byte-network.ts';
@@ -140,6 +141,12 @@ export class SimNode {
 
   isPaused(): boolean {
     return this.#isPaused;
+  }
+
+  /** The identity that it has shown to others and still has; null: none yet, or the disk that had it is lost. */
+  knownId(): NodeId | null {
+    const view = this.program()?.service.view();
+    return view === undefined || this.#isSetBack ? null : (view.nodeId as NodeId);
   }
 
   /** Its disk is an old one, and the node hasn't found out yet. */

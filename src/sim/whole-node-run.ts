@@ -2,8 +2,9 @@
  * One run of whole nodes on a seed: a ring comes up, clients work on a few names while the fault plan is carried out,
  * then all faults end, the ring has to come to rest, and everything is checked.
  *
- * 1. boot: all initial nodes serve.   2. trouble: workload and faults at the same time.   3. rest: within a bounded time
- * every node serves in one stable layout.   4. checks: every name through every node, histories, durability, bodies
+ * 1. boot: all initial nodes serve.   2. trouble: workload and faults at the same time; on some seeds the faults then end
+ * for a core majority alone, which has to go on (core-end.ts).   3. rest: within a bounded time every node serves in one
+ * stable layout.   4. checks: every name through every node, histories, durability, bodies
  * beside their records, pointers; then one node loses power and every name is read once more.   5. stop: every node
  * stops in order and leaves nothing open.
  */
@@ -16,14 +17,15 @@ import { checkLinearizability } from './checkers/linearizability.ts';
 import { checkListing } from './checkers/listings.ts';
 import { OBJECT_MODEL } from './checkers/object-model.ts';
 import { checkPointers } from './checkers/pointers.ts';
-import type { FaultPlanOptions } from './fault-plan.ts';
+import { Core } from './core-end.ts';
+import type { CoreEnd, FaultPlanOptions } from './fault-plan.ts';
 import { faultPlan } from './fault-plan.ts';
 import { FaultRunner } from './fault-runner.ts';
 import { History } from './history.ts';
 import { SimCluster } from './sim-cluster.ts';
 import type { SimDiskOptions } from './sim-disk.ts';
 import { CALM_NETWORK, SimNetwork } from './sim-network.ts';
-import type { StartProgram } from './sim-node.ts';
+import type { SimNode, StartProgram } from './sim-node.ts';
 import { chance, pick } from './sim-random.ts';
 import type { SimulationOptions, SimulationResult } from './simulation.ts';
 import { Simulation } from './simulation.ts';
@@ -62,6 +64,9 @@ export class WholeNodeRun {
   readonly #workload: Workload;
   readonly #names: readonly string[];
   #nextPort = 1;
+  /** While faults have ended for these nodes alone. */
+  #core: Core | null = null;
+  #coreEnds = 0;
 
   constructor(startProgram: StartProgram, options: WholeNodeRunOptions) {
     this.#options = options;
@@ -70,7 +75,7 @@ export class WholeNodeRun {
     this.#random = sim.random.fork('run');
     this.#network = new SimNetwork({ clock: sim.clock, random: sim.random.fork('network') }, CALM_NETWORK);
     this.#cluster = new SimCluster({ sim, network: this.#network, startProgram }, { disk: options.disk });
-    this.#faults = new FaultRunner({ sim, cluster: this.#cluster, network: this.#network, addNode: () => this.#join() });
+    this.#faults = new FaultRunner({ sim, cluster: this.#cluster, network: this.#network, addNode: () => { this.#join(); } });
     const nameCount = options.namesMin + this.#random.below(options.namesMax - options.namesMin + 1);
     this.#names = Array.from({ length: nameCount }, (_, i) => `${DIRECTORIES[i % DIRECTORIES.length] ?? ''}file ${i}`);
     this.#workload = new Workload(
@@ -78,7 +83,7 @@ export class WholeNodeRun {
         clock: sim.clock,
         random: sim.random.fork('clients'),
         history: this.#history,
-        gateways: () => this.#cluster.gateways(),
+        gateways: () => this.#cluster.gateways().filter(({ name }) => this.#core?.hasName(name) ?? true),
         note: (who, text) => sim.note(who, text),
         fail: (violation) => sim.fail(violation),
       },
@@ -94,7 +99,7 @@ export class WholeNodeRun {
   async run(): Promise<WholeNodeRunResult> {
     const result = await this.#sim.run(() => this.#main());
     const { counts: faults } = this.#faults;
-    const counts = new Map<string, number>([...faults, ...this.#workload.counts, ['layouts', this.#cluster.layouts.count()]]);
+    const counts = new Map<string, number>([...faults, ...this.#workload.counts, ['layouts', this.#cluster.layouts.count()], ['core ends', this.#coreEnds]]);
     if (faults.has('crash') || faults.has('crash-all')) counts.set('runs with a crash', 1);
     if (faults.has('join') || faults.has('leave')) counts.set('runs with a layout change', 1);
     return { ...result, counts };
@@ -106,6 +111,8 @@ export class WholeNodeRun {
     if (!(await this.#rest(this.#options.bootMsMax, 'came up'))) return;
     await Promise.all([this.#workload.run(), this.#faults.run(plan)]);
     this.#faults.finish();
+    if (plan.coreEnd !== null) await this.#endWithCore(plan.coreEnd);
+    if (this.#sim.hasFailed()) return;
     this.#sim.note('run', 'all faults are over');
     if (!(await this.#rest(this.#options.restMsMax, 'came to rest'))) return;
     await this.#check();
@@ -127,9 +134,34 @@ export class WholeNodeRun {
     }
   }
 
-  #join(): void {
+  #join(): SimNode {
     const seeds = this.#cluster.nodes().map(({ name }) => name);
-    this.#cluster.add({ host: 'node', port: this.#nextPort++, seeds, bootstrapExpect: 1 });
+    return this.#cluster.add({ host: 'node', port: this.#nextPort++, seeds, bootstrapExpect: 1 });
+  }
+
+  /** The others stay broken: what can go on without them has to. */
+  async #endWithCore(end: CoreEnd): Promise<void> {
+    const { bootMsMax, restMsMax } = this.#options;
+    const isUp = (): boolean => this.#cluster.nodes().every((node) => node.program() !== null);
+    if (!(await this.#sim.waitUntil(isUp, bootMsMax, 50))) return;
+    const core = Core.choose({ sim: this.#sim, cluster: this.#cluster, network: this.#network }, end);
+    if (core === null) return;
+    core.breakOthers(null);
+    this.#core = core;
+    this.#coreEnds++;
+    const mayGrow = core.canGrow();
+    const newcomer = this.#join();
+    core.add(newcomer);
+    const hasGrown = await this.#sim.waitUntil(() => this.#sim.hasFailed() || core.unrest(newcomer) === null, restMsMax, 50);
+    if (mayGrow && !hasGrown && core.canGrow()) this.#sim.fail(`the core has not gone on within ${restMsMax} ms: ${core.unrest(newcomer) ?? ''}`);
+    for (const name of this.#names) {
+      if (!core.holds(name)) continue;
+      const isRead = (await this.#workload.get('core', name, this.#random, 'whole')) !== undefined;
+      const isWritten = await this.#workload.putSome('core', name, this.#random);
+      if (core.holds(name) && !(isRead && isWritten)) this.#sim.fail(`"${name}" can't be ${isRead ? 'written' : 'read'} through a core that holds it`);
+    }
+    this.#core = null;
+    this.#faults.finish();
   }
 
   async #rest(msMax: number, what: string): Promise<boolean> {
