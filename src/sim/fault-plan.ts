@@ -41,6 +41,8 @@ export interface FaultPlan {
   readonly faults: readonly PlannedFault[];
   /** Null: everything is well in the end. */
   readonly coreEnd: CoreEnd | null;
+  /** A crash and a join happen even if nobody was there for those planned. */
+  readonly mayAdd: boolean;
 }
 
 export interface FaultPlanOptions {
@@ -78,6 +80,7 @@ export function faultPlan(random: Random, options: FaultPlanOptions): FaultPlan 
     initialNodes, membersMin, durationMs, network: backgroundNoise(random),
     faults: faults.sort((a, b) => a.atMs - b.atMs),
     coreEnd: chance(random, options.coreEndShare) ? { first: random.below(1000), states: [0, 1, 2].map(() => pick(random, BROKENNESSES)) } : null,
+    mayAdd: true,
   };
 }
 

@@ -56,6 +56,7 @@ export class FaultRunner {
         await this.#try(fault);
       }),
     );
+    if (!plan.mayAdd) return;
     // What every run is to have, if it was left out because nobody was there to do it to.
     if (!this.hasHappened('crash', 'crash-all')) await this.#try({ kind: 'crash-all', downMs: SPELL_MS });
     if (!this.hasHappened('join', 'leave')) await this.#try({ kind: 'join' });

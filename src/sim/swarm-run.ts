@@ -6,7 +6,9 @@
  */
 import type { BodyLimits } from '../domain/body-limits.ts';
 import { STAGING_TTL_MS } from '../domain/limits.ts';
-import type { Rules } from '../domain/rules.ts';
+import { ALL_RULES, type Rules } from '../domain/rules.ts';
+import type { RunCase } from './run-case.ts';
+import { rulesOf } from './run-case.ts';
 import { NODE_TUNING } from '../node/node-tuning.ts';
 import { dhtProgram } from './dht-program.ts';
 import { SimRandom, pick } from './sim-random.ts';
@@ -28,7 +30,21 @@ export interface SwarmRunOptions {
   readonly rules: Rules;
 }
 
-export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeRun {
+/** What a seed's run is, spelled out. */
+export function caseOf(seed: number, dropped: RunCase['dropped']): RunCase {
+  return { seed, salt: 0, operations: null, dropped, plan: swarmRun({ seed, linesMax: 0, rules: ALL_RULES }).plan };
+}
+
+/** The run of a case that was spelled out. */
+export function caseRun(runCase: RunCase, linesMax: number): WholeNodeRun {
+  return shapedRun({ seed: runCase.seed, linesMax, rules: rulesOf(runCase) }, runCase);
+}
+
+export function swarmRun(options: SwarmRunOptions): WholeNodeRun {
+  return shapedRun(options, null);
+}
+
+function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase | null): WholeNodeRun {
   const random = new SimRandom(`seed ${seed}`).fork('shape of the ring');
   const tokensPerNode = pick(random, [1, 2, 4]);
   const bodies: BodyLimits = { ...SIM_BODIES, stagingTtlMs: pick(random, [STAGING_TTL_MS, STAGING_TTL_MS, STAGING_TTL_MS, SHORT_STAGING_TTL_MS]) };
@@ -55,5 +71,6 @@ export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeR
     namesMax: 8,
     bootMsMax: 30_000,
     restMsMax: 90_000,
+    runCase,
   });
 }

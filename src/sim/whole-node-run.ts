@@ -18,10 +18,12 @@ import { checkListing } from './checkers/listings.ts';
 import { OBJECT_MODEL } from './checkers/object-model.ts';
 import { checkPointers } from './checkers/pointers.ts';
 import { Core } from './core-end.ts';
-import type { CoreEnd, FaultPlanOptions } from './fault-plan.ts';
+import type { CoreEnd, FaultPlan, FaultPlanOptions } from './fault-plan.ts';
 import { faultPlan } from './fault-plan.ts';
 import { FaultRunner } from './fault-runner.ts';
 import { History } from './history.ts';
+import type { MessageChart } from './message-chart.ts';
+import type { OperationId, RunCase } from './run-case.ts';
 import { SimCluster } from './sim-cluster.ts';
 import type { SimDiskOptions } from './sim-disk.ts';
 import { CALM_NETWORK, SimNetwork } from './sim-network.ts';
@@ -42,6 +44,8 @@ export interface WholeNodeRunOptions {
   /** Virtual milliseconds for the ring to come up, and to come to rest once all faults are over. */
   readonly bootMsMax: number;
   readonly restMsMax: number;
+  /** What happens, spelled out; null: what follows from the seed. */
+  readonly runCase: Pick<RunCase, 'salt' | 'plan' | 'operations'> | null;
 }
 
 export interface WholeNodeRunResult extends SimulationResult {
@@ -54,6 +58,8 @@ const SEARCH_STEPS_MAX = 1_000_000;
 const DIRECTORIES: readonly string[] = ['', 'a/', '', '\u{ff5e}/b/', '\u{10400}/'];
 
 export class WholeNodeRun {
+  /** What goes wrong in it. */
+  readonly plan: FaultPlan;
   readonly #options: WholeNodeRunOptions;
   readonly #sim: Simulation;
   readonly #random: Random;
@@ -73,7 +79,12 @@ export class WholeNodeRun {
     const sim = new Simulation(options.simulation);
     this.#sim = sim;
     this.#random = sim.random.fork('run');
-    this.#network = new SimNetwork({ clock: sim.clock, random: sim.random.fork('network') }, CALM_NETWORK);
+    const { runCase } = options;
+    const salt = runCase === null || runCase.salt === 0 ? '' : ` ${runCase.salt}`;
+    this.#network = new SimNetwork({ clock: sim.clock, random: sim.random.fork(`network${salt}`) }, CALM_NETWORK);
+    this.plan = runCase?.plan ?? faultPlan(sim.random.fork('faults'), options.faults);
+    const kept = runCase?.operations ?? null;
+    const operations = kept === null ? null : new Set(kept);
     this.#cluster = new SimCluster({ sim, network: this.#network, startProgram }, { disk: options.disk });
     this.#faults = new FaultRunner({ sim, cluster: this.#cluster, network: this.#network, addNode: () => { this.#join(); } });
     const nameCount = options.namesMin + this.#random.below(options.namesMax - options.namesMin + 1);
@@ -84,11 +95,23 @@ export class WholeNodeRun {
         random: sim.random.fork('clients'),
         history: this.#history,
         gateways: () => this.#cluster.gateways().filter(({ name }) => this.#core?.hasName(name) ?? true),
+        keeps: (operation) => operations?.has(operation) ?? true,
         note: (who, text) => sim.note(who, text),
         fail: (violation) => sim.fail(violation),
       },
       { ...options.workload, names: this.#names },
     );
+  }
+
+  /** Operations that clients began. */
+  operations(): readonly OperationId[] {
+    return this.#workload.operations;
+  }
+
+  /** Draws every message and every line into the chart. */
+  drawInto(chart: MessageChart): void {
+    this.#network.watchFrames((from, to, frame) => { chart.frame(this.#sim.clock.nowMs(), from, to, frame); });
+    this.#sim.transcript.watch((atMs, who, text) => { chart.line(atMs, who, text); });
   }
 
   /** Violations and rejections that the host process catches count too. */
@@ -106,7 +129,7 @@ export class WholeNodeRun {
   }
 
   async #main(): Promise<void> {
-    const plan = faultPlan(this.#sim.random.fork('faults'), this.#options.faults);
+    const { plan } = this;
     this.#boot(plan.initialNodes);
     if (!(await this.#rest(this.#options.bootMsMax, 'came up'))) return;
     await Promise.all([this.#workload.run(), this.#faults.run(plan)]);

@@ -18,6 +18,7 @@ import { checkOrder, type Listing } from './checkers/listings.ts';
 import type { ModelCondition, ModelOp, ModelResult } from './checkers/object-model.ts';
 import { bodyOf, Upload, type UploadKind } from './client-body.ts';
 import type { History } from './history.ts';
+import type { OperationId } from './run-case.ts';
 import type { SimClock } from './sim-clock.ts';
 import { chance, pick } from './sim-random.ts';
 
@@ -48,6 +49,8 @@ export interface WorkloadDeps {
   readonly history: History;
   /** Nodes whose gateway is open now; empty: none. */
   readonly gateways: () => readonly Gateway[];
+  /** Whether the case has this operation. */
+  readonly keeps: (operation: OperationId) => boolean;
   readonly note: (who: string, text: string) => void;
   readonly fail: (violation: string) => void;
 }
@@ -81,6 +84,8 @@ export class Workload {
   readonly counts: WorkloadCounts = new Map();
   /** Every complete listing. */
   readonly listings: Listing[] = [];
+  /** Operations that clients began, in this order. */
+  readonly operations: OperationId[] = [];
   readonly #deps: WorkloadDeps;
   readonly #options: WorkloadOptions;
   /** The version each name had when somebody last looked: what conditional writes are based on. */
@@ -93,16 +98,20 @@ export class Workload {
 
   /** Runs all clients to their end. */
   async run(): Promise<void> {
-    const clients = Array.from({ length: this.#options.clients }, (_, i) => this.#client(`client ${i}`));
+    const clients = Array.from({ length: this.#options.clients }, (_, i) => this.#client(i));
     await Promise.all(clients);
   }
 
-  async #client(who: string): Promise<void> {
-    const random = this.#deps.random.fork(who);
+  /** Each operation draws from a source of its own, so that one that is left out changes nothing of the others. */
+  async #client(client: number): Promise<void> {
+    const who = `client ${client}`;
     const { clock } = this.#deps;
     const endAt = clock.nowMs() + this.#options.durationMsMax;
     for (let i = 0; i < this.#options.operationsPerClient && clock.nowMs() < endAt; i++) {
+      const random = this.#deps.random.fork(`${who}, operation ${i}`);
       await clock.sleep(random.float() * this.#options.thinkMsMax);
+      if (!this.#deps.keeps(`${client}/${i}`)) continue;
+      this.operations.push(`${client}/${i}`);
       const name = chance(random, HOT_SHARE) ? (this.#options.names[0] as string) : pick(random, this.#options.names);
       const draw = random.float();
       if (draw < 0.38) await this.get(who, name, random, 'some');
