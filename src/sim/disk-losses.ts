@@ -18,6 +18,10 @@ const MEMBERS_FOR_LOSS = 3;
 const REST_WAIT_MS = 15_000;
 /** Virtual milliseconds within which every peer has heard of a node's log position and remembers it durably. */
 const HEARD_MS = 4000;
+/** Members of a ring that can do without one for good: those left still have n copies. */
+const MEMBERS_FOR_LOSS_FOR_GOOD = 4;
+/** Virtual milliseconds until a node that is gone for good is out of the ring, at most, when nothing else is wrong. */
+const LOSS_WAIT_MS = 30_000;
 const POLL_MS = 100;
 
 export interface DiskLossesDeps {
@@ -28,7 +32,7 @@ export interface DiskLossesDeps {
   readonly sleep: (delayMs: number) => Promise<unknown>;
 }
 
-type Loss = FaultOf<'wipe' | 'wipe-moving' | 'old-snapshot' | 'body-rot'>;
+type Loss = FaultOf<'wipe' | 'wipe-moving' | 'old-snapshot' | 'body-rot' | 'loss'>;
 
 export class DiskLosses {
   readonly #deps: DiskLossesDeps;
@@ -36,6 +40,11 @@ export class DiskLosses {
 
   constructor(deps: DiskLossesDeps) {
     this.#deps = deps;
+  }
+
+  /** A disk is missing that the ring hasn't replaced yet. */
+  isMissing(): boolean {
+    return this.#isMissing;
   }
 
   /** False: its moment didn't come. */
@@ -49,6 +58,13 @@ export class DiskLosses {
         return await this.#setBack(fault, note);
       case 'body-rot':
         return await this.#lose(() => this.#isWhole(), fault.victim, note, (node) => this.#rot(node, fault.place));
+      case 'loss': {
+        const isMoment = (): boolean => this.#isWhole() && this.#deps.cluster.nodes().length >= MEMBERS_FOR_LOSS_FOR_GOOD;
+        return await this.#lose(isMoment, fault.victim, note, (node) => {
+          node.lose();
+          return Promise.resolve(true);
+        });
+      }
     }
   }
 
@@ -60,7 +76,7 @@ export class DiskLosses {
     note(node);
     this.#isMissing = true;
     const happened = await lose(node);
-    await sim.waitUntil(() => isFinished() || cluster.isQuiet(), REST_WAIT_MS, POLL_MS);
+    await sim.waitUntil(() => isFinished() || cluster.isQuiet(), LOSS_WAIT_MS, POLL_MS);
     this.#isMissing = !cluster.isQuiet();
     return happened;
   }

@@ -129,6 +129,8 @@ function draw(kind: FaultKind, random: Random): Fault {
       return { kind, victim, operation: pick(random, LOG_FILE_OPERATIONS), upMs: Math.floor(between(random, 50, 3000)), downMs: spell(random) };
     case 'crash-all':
       return { kind, downMs: spell(random) };
+    case 'absence':
+      return { kind, victim, downMs: Math.floor(between(random, 8_000, 25_000)) };
     case 'old-snapshot':
       return { kind, victim, ageMs: Math.floor(between(random, 3000, 8000)), downMs: spell(random) };
     case 'join':

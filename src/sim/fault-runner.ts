@@ -102,6 +102,7 @@ export class FaultRunner {
       case 'wipe-moving':
       case 'old-snapshot':
       case 'body-rot':
+      case 'loss':
         return await this.#losses.cause(fault, (node) => { this.#note(fault, node); });
       case 'join':
         this.#note(fault);
@@ -194,7 +195,7 @@ export class FaultRunner {
     const node = this.#upNode(victim);
     const stayers = this.#deps.cluster.views().filter(({ state }) => state === 'serving').length;
     // Nobody leaves while a lost disk is being replaced: too few might be left to take its copies over.
-    if (node === null || stayers <= this.#membersMin || this.#isDiskMissing) return false;
+    if (node === null || stayers <= this.#membersMin || this.#losses.isMissing()) return false;
     this.#note(fault, node);
     const outcome = await Promise.race([node.program()?.service.leave(), this.#deps.sim.clock.sleep(5000)]);
     return outcome?.kind === 'leaving';

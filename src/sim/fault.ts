@@ -30,6 +30,10 @@ export type Fault =
   | { readonly kind: 'wipe'; readonly victim: number; readonly downMs: number }
   /** The same while arcs are moving. */
   | { readonly kind: 'wipe-moving'; readonly victim: number; readonly downMs: number }
+  /** One node with its disk is gone for good: the ring has to take it out by itself. Waits like a wipe. */
+  | { readonly kind: 'loss'; readonly victim: number }
+  /** Power fails at one node for so long that it may be taken out; then it comes back with its disk. */
+  | { readonly kind: 'absence'; readonly victim: number; readonly downMs: number }
   /** One node's disk is set back to what it was `ageMs` ago. */
   | { readonly kind: 'old-snapshot'; readonly victim: number; readonly ageMs: number; readonly downMs: number }
   | { readonly kind: 'join' }
@@ -69,7 +73,7 @@ export type FaultKind = Fault['kind'];
 export const FAULT_KINDS: readonly FaultKind[] = [
   'crash', 'kill', 'body-crash', 'log-crash', 'log-kill', 'crash-all', 'wipe', 'wipe-moving', 'old-snapshot', 'join', 'leave', 'partition',
   'partial-partition', 'one-way-cut', 'reset', 'repeat', 'delay-spike', 'clock-skew', 'clock-jump', 'slow-disk', 'disk-error', 'read-error',
-  'staging-error', 'no-space', 'disk-full', 'body-rot', 'pause',
+  'staging-error', 'no-space', 'disk-full', 'body-rot', 'pause', 'loss', 'absence',
 ];
 
 export type FaultOf<K extends FaultKind> = Extract<Fault, { readonly kind: K }>;

@@ -241,6 +241,14 @@ export class SimNode {
     this.disk.wipe();
   }
 
+  /** The machine is gone for good, with its disk. */
+  lose(): void {
+    this.crash();
+    this.#isGone = true;
+    this.#deps.sim.note(this.name, 'is gone for good');
+    this.disk.wipe();
+  }
+
   /** The power fails and the disk is back as it was then. */
   restore(snapshot: DiskSnapshot, seeds: readonly string[]): void {
     this.crash();

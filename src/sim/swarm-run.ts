@@ -65,7 +65,7 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
   return new WholeNodeRun(program, {
     simulation: { seed, linesMax, durationMsMax: 600_000, eventsMax: 3_000_000 },
     disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
-    faults: { initialNodesMin: 1, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 14, coreEndShare: 0.3 },
+    faults: { takesLostOut: outAfterMs <= OUT_AFTER_SHORT_MS, initialNodesMin: 1, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 14, coreEndShare: 0.3 },
     workload: { clients: 5, operationsPerClient: 40, durationMsMax: 60_000, thinkMsMax: 1000, triesMax: 6, bodies },
     namesMin: 4,
     namesMax: 8,
