@@ -1,27 +1,16 @@
 /**
  * `npm run sim:explore [-- --large] [-- --only TEXT] [--states N]`: searches every state of the small scopes (and of the large
- * ones) of the register core; prints states, rate, and the trace of a violation. Exit code 1: there is one. `--only`
+ * ones) of the register core and of the layout chain; prints states, rate, and the trace of a violation. Exit code 1: there is one. `--only`
  * takes the scopes whose name has the text in it; `--states` ends a search early, which the output then says.
  */
 import { parseArgs } from 'node:util';
-import type { RegisterScope } from './explorer/register-scope.ts';
-import { LARGE_SCOPES, SMALL_SCOPES } from './explorer/register-scopes.ts';
-import { RegisterSpace } from './explorer/register-space.ts';
-import { search, type StateSpace } from './explorer/search.ts';
+import { search } from './explorer/search.ts';
+import { LARGE_TARGETS, SMALL_TARGETS, type SearchTarget } from './explorer/targets.ts';
 
 /** More than a Set of JavaScript can hold with ease. */
 const STATES_MAX = 12_000_000;
 
-interface Target {
-  readonly name: string;
-  readonly open: () => StateSpace;
-}
-
-function registerTarget(scope: RegisterScope): Target {
-  return { name: `register: ${scope.name}`, open: () => new RegisterSpace(scope) };
-}
-
-function explore({ name, open }: Target, statesMax: number): { readonly states: number; readonly seconds: number; readonly isRight: boolean } {
+function explore({ name, open }: SearchTarget, statesMax: number): { readonly states: number; readonly seconds: number; readonly isRight: boolean } {
   const start = process.hrtime.bigint();
   const { states, transitions, depth, isComplete, violation } = search(open(), statesMax);
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
@@ -38,7 +27,7 @@ const { values } = parseArgs({
     states: { type: 'string', default: String(STATES_MAX) },
   },
 });
-const targets = [...SMALL_SCOPES, ...(values.large ? LARGE_SCOPES : [])].map(registerTarget).filter(({ name }) => name.includes(values.only));
+const targets = [...SMALL_TARGETS, ...(values.large ? LARGE_TARGETS : [])].filter(({ name }) => name.includes(values.only));
 const results = targets.map((target) => explore(target, Number(values.states)));
 const states = results.reduce((sum, result) => sum + result.states, 0);
 const seconds = results.reduce((sum, result) => sum + result.seconds, 0);
