@@ -186,7 +186,8 @@ export class Nemesis {
   }
 
   async #leave(random: SimRandom): Promise<void> {
-    const victim = pick(random, [...this.#ring.members].filter((node) => node.isRunning && !this.#taken.has(node)));
+    const [victim] = shuffled(random, [...this.#ring.members].filter((node) => node.isRunning && !this.#taken.has(node)));
+    if (victim === undefined) return;
     this.#taken.add(victim);
     this.#count('leave', victim.name);
     const hasLeft = await this.#ring.leave(victim, LEAVE_MS_MAX).catch((error: Error) => { this.#note(`${victim.name} does not leave: ${error.message}`); return false; });
