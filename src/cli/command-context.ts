@@ -45,17 +45,23 @@ export class CommandArguments {
   readonly positionals: readonly string[];
   readonly isJson: boolean;
   readonly isRecursive: boolean;
+  readonly #switches: ReadonlySet<string>;
   readonly #values: ReadonlyMap<string, string>;
 
   constructor(positionals: readonly string[], switches: ReadonlySet<string>, values: ReadonlyMap<string, string>) {
     this.positionals = positionals;
     this.isJson = switches.has('json');
     this.isRecursive = switches.has('recursive');
+    this.#switches = switches;
     this.#values = values;
   }
 
   value(flag: string): string | null {
     return this.#values.get(flag) ?? null;
+  }
+
+  has(flag: string): boolean {
+    return this.#switches.has(flag);
   }
 
   /** An integer, or a usage failure that names the flag. */
@@ -68,18 +74,19 @@ export class CommandArguments {
   }
 }
 
-/** What a command takes beside the common flags: flags with a value, and `-r`. */
+/** What a command takes beside the common flags: flags with a value, those without, and `-r`. */
 export interface CommandFlags {
   readonly values: readonly string[];
+  readonly switches?: readonly string[];
   readonly canRecurse?: boolean;
 }
 
 const SHORT: Readonly<Record<string, string>> = { output: 'o', recursive: 'r' };
 
 /** Reads the arguments of one command. */
-export function parseArguments(command: string, args: readonly string[], { values: ownFlags, canRecurse = false }: CommandFlags): CommandArguments {
+export function parseArguments(command: string, args: readonly string[], { values: ownFlags, switches: ownSwitches = [], canRecurse = false }: CommandFlags): CommandArguments {
   const known = new Set<string>([...COMMON_FLAGS, ...ownFlags]);
-  const knownSwitches = new Set<string>(canRecurse ? ['json', 'recursive'] : ['json']);
+  const knownSwitches = new Set<string>([...(canRecurse ? ['json', 'recursive'] : ['json']), ...ownSwitches]);
   const option = (type: 'string' | 'boolean') => (flag: string) => [flag, SHORT[flag] === undefined ? { type } : { type, short: SHORT[flag] }] as const;
   const { tokens } = parseArgs({
     args: [...args],

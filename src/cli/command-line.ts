@@ -8,7 +8,7 @@ import { HELP } from './help-text.ts';
 import { list, LS_FLAGS } from './ls-command.ts';
 import { printable } from './progress-bar.ts';
 import { put, PUT_FLAGS } from './put-command.ts';
-import { explain, join, leave, status } from './ring-commands.ts';
+import { explain, join, leave, recover, status } from './ring-commands.ts';
 import { remove } from './rm-command.ts';
 
 interface Command {
@@ -28,6 +28,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['explain', { flags: NO_FLAGS, run: explain }],
   ['join', { flags: NO_FLAGS, run: join }],
   ['leave', { flags: NO_FLAGS, run: leave }],
+  ['recover', { flags: { values: [], switches: ['accept-data-loss'] }, run: recover }],
 ]);
 
 /** Runs `dht ARGS...`; resolves with the exit code, never rejects but for bugs. */

@@ -22,6 +22,8 @@ Ring
   dht explain NAME               where an object is, and why there
   dht join HOST:PORT...          let the node join a ring
   dht leave                      let the node hand everything over and end
+  dht recover                    what giving up the nodes that are down for good would cost
+      --accept-data-loss         and do it
 
   dht help, dht version
 

@@ -1,4 +1,4 @@
-/** dht status, explain, join, leave. */
+/** dht status, explain, join, leave, recover. */
 import type { CommandContext } from './command-context.ts';
 import { usageFailure, EXIT, type ExitCode } from './exit-code.ts';
 import { NodeClient } from './node-client.ts';
@@ -27,6 +27,12 @@ export async function leave(context: CommandContext): Promise<ExitCode> {
   return show(context, await new NodeClient(context).command<NodeJson>('/v1/node/leave', {}), (node) => `${node.host}:${node.port} hands its data over and ends by itself; dht status shows how far it is.\n`);
 }
 
+export async function recover(context: CommandContext): Promise<ExitCode> {
+  noPositionals(context, 'recover');
+  const acceptDataLoss = context.args.has('accept-data-loss');
+  return show(context, await new NodeClient(context).command<RingJson>('/v1/ring/recover', { acceptDataLoss }), (ring) => `The ring was recovered.\n\n${statusText(ring)}`);
+}
+
 function noPositionals({ args }: CommandContext, command: string): void {
   if (args.positionals.length > 0) throw usageFailure(`dht ${command} takes no "${args.positionals[0] ?? ''}"`);
 }
@@ -51,6 +57,8 @@ export function statusText(ring: RingJson): string {
     `Arcs: ${arcs.healthy} of ${arcs.total} healthy, ${arcs.degraded} degraded, ${arcs.unavailable} unavailable.`,
   ];
   if (moves.arcs > 0) lines.push(`Moving: ${moves.arcs} arcs, ${moves.keysLeft} keys and ${bytesText(moves.bytesLeft)} left${moves.estimatedSeconds === null ? '' : `, about ${Math.ceil(moves.estimatedSeconds)} s`}.`);
+  for (const { name, trouble } of ring.members) if (typeof trouble === 'string') lines.push(`${name}: ${trouble}.`);
+  if (ring.removal !== undefined) lines.push(`May this node be removed now? ${ring.removal}`);
   lines.push(`Everything safe? ${ring.safety}`, ...ring.warnings.map((warning) => `Warning: ${warning}`));
   return `${lines.map(printable).join('\n')}\n`;
 }

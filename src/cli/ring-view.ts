@@ -13,6 +13,7 @@ export interface RingJson {
     readonly zone: string;
     readonly state: string;
     readonly liveness: string;
+    readonly trouble?: string | null;
     readonly isVoter: boolean;
     readonly ownedShare: number;
     readonly heldShare: number;
@@ -20,6 +21,7 @@ export interface RingJson {
   readonly arcs: { readonly total: number; readonly healthy: number; readonly degraded: number; readonly unavailable: number };
   readonly moves: { readonly arcs: number; readonly keysLeft: number; readonly bytesLeft: number; readonly estimatedSeconds: number | null };
   readonly safety: string;
+  readonly removal?: string;
   readonly warnings: readonly string[];
 }
 

@@ -89,6 +89,7 @@ export function createAdminApp(deps: AdminDeps, options: AdminOptions): RequestL
   get('/v1/node', withNode(showNode));
   post('/v1/node/join', join);
   post('/v1/node/leave', leave);
+  post('/v1/ring/recover', recover);
   fallThrough(app, deps);
   return app;
 }
@@ -131,6 +132,29 @@ async function leave(node: NodeService, req: IncomingMessage, res: ServerRespons
   const outcome = await node.leave();
   if (outcome.kind === 'failed') return answerProblem(req, res, outcome.code, outcome.detail, requestId);
   answerJson(res, 202, node.view(), requestId);
+}
+
+async function recover(node: NodeService, req: IncomingMessage, res: ServerResponse, requestId: string): Promise<void> {
+  const body = await collectBody(req, res, JSON_BYTES_MAX);
+  if (body.kind === 'broken') return;
+  const acceptDataLoss = body.kind === 'too-large' ? null : parseAcceptance(body.bytes);
+  if (acceptDataLoss === null) return answerProblem(req, res, 'DHT_ERR_REQUEST_INVALID', 'The body has to be { "acceptDataLoss": true }, or {} to learn what would be lost.', requestId);
+  const outcome = await node.recover(acceptDataLoss);
+  if (outcome.kind === 'failed') return answerProblem(req, res, outcome.code, outcome.detail, requestId);
+  answerJson(res, 200, node.ring(), requestId);
+}
+
+/** Null: the body is none that this route takes. Only a plain true accepts the loss. */
+function parseAcceptance(bytes: Buffer): boolean | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return null;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  const accept: unknown = 'acceptDataLoss' in value ? value.acceptDataLoss : false;
+  return typeof accept === 'boolean' ? accept : null;
 }
 
 /** The seeds, or what is wrong with the body. */

@@ -155,6 +155,14 @@ const ADMIN_PATHS: OpenApiDocument['paths'] = {
     post: { summary: 'Hand everything over, then leave', responses: { 202: answer('Begun; GET /v1/node tells the progress.', json(schema('Node'))), 401: problem('The admin token is needed.'), 409: problem('Not possible in this state.'), ...NOT_READY }, security: ADMIN_ONLY },
   },
   '/v1/ring': { get: { summary: 'The ring as seen from this node', responses: { 200: answer('Members, liveness, shares, arcs, moves, safety.', json(schema('Ring'))), ...NOT_READY } } },
+  '/v1/ring/recover': {
+    post: {
+      summary: 'Give up the members that are down, when the voters or an arc lost their majority for good; without acceptDataLoss it only tells the cost',
+      requestBody: { required: true, content: json({ type: 'object', properties: { acceptDataLoss: { type: 'boolean' } } }) },
+      responses: { 200: answer('Recovered: the ring of the survivors.', json(schema('Ring'))), 400: problem('The body is wrong.'), 401: problem('The admin token is needed.'), 409: problem('Refused: nothing to recover, the cost was not accepted (the detail tells it), or a survivor does not agree.'), ...NOT_READY },
+      security: ADMIN_ONLY,
+    },
+  },
   '/v1/ring/lookup': {
     get: { summary: 'Explain where an object is', parameters: [query('name', text, "The object's name.", true)], responses: { 200: answer('Hash, position, arc, preference list, what each replica holds.', json(schema('Explanation'))), 400: problem('The name is wrong.'), ...NOT_READY } },
   },

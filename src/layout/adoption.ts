@@ -9,6 +9,7 @@
 import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { RingArc } from '../domain/ring-position.ts';
+import { descentOf } from './descent.ts';
 import { arcsWhere } from '../ring/held-arcs.ts';
 
 export interface Adoption {
@@ -24,5 +25,7 @@ export function adoption(present: Layout | null, next: Layout, self: NodeId): Ad
 
 /** Whether a node that shows the layout `shown` should make its holder take it over. */
 export function isNewer(shown: Layout, present: Layout | null): boolean {
-  return present === null || (shown.clusterId === present.clusterId && shown.epoch > present.epoch);
+  if (present === null) return true;
+  const descent = descentOf(shown, present);
+  return descent === 'follows' || descent === 'recovered';
 }

@@ -9,7 +9,7 @@
 import type { Epoch, NodeId } from '../domain/ids.ts';
 import type { Layout, LayoutArc, LayoutMember } from '../domain/layout.ts';
 import type { Position } from '../domain/ring-position.ts';
-import { replicaSets } from '../ring/placement.ts';
+import { replicaSets, type ReplicaSets } from '../ring/placement.ts';
 import { preferenceList } from '../ring/preference-list.ts';
 import { tokenRing, type TokenRing } from '../ring/token-ring.ts';
 
@@ -35,6 +35,30 @@ export function nextArcs(present: Layout, change: OwnerChange, seen: ReadonlyMap
       if (first > (seen.get(nodeId) ?? 0)) since.set(nodeId, first);
     }
     return { end, old: before, new: after, since };
+  }));
+}
+
+/** What a recovery (recovery.ts) makes of an arc: its old set, and whether what its members have there is never discarded. */
+export interface RecoveredSets {
+  readonly old: readonly NodeId[];
+  readonly keepsAll: boolean;
+}
+
+/** Arcs of the layout that a recovery makes: `new` is the preference list of the survivors, `old` as told. */
+export function recoveryArcs(present: Layout, survivors: readonly LayoutMember[], epoch: Epoch, oldAt: (sets: ReplicaSets) => RecoveredSets): LayoutArc[] {
+  const list = listing(survivors, present.replicas);
+  const sinceAt = sinceLookUp(present);
+  const cuts = [...survivors.flatMap((member) => member.tokens), ...present.arcs.map((arc) => arc.end)];
+  return joinNeighbours(sortedUnique(cuts).map((end): LayoutArc => {
+    const sets = replicaSets(present, end);
+    const { old, keepsAll } = oldAt(sets);
+    const next = list(end);
+    const since = new Map<NodeId, Epoch>();
+    for (const nodeId of new Set([...old, ...next])) {
+      const first = sets.all.includes(nodeId) ? sinceAt(end).get(nodeId) ?? 0 : epoch;
+      if (!keepsAll && first > 0) since.set(nodeId, first);
+    }
+    return { end, old, new: next, since };
   }));
 }
 

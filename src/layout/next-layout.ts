@@ -23,6 +23,7 @@ import type { Layout, LayoutMember, MemberState } from '../domain/layout.ts';
 import type { Position } from '../domain/ring-position.ts';
 import { allReplicaSets, type ReplicaSets } from '../ring/placement.ts';
 import { allocateTokens } from '../ring/token-allocation.ts';
+import { isRecoveryMove } from './descent.ts';
 import { byNodeId, type Joiner } from './founding-layout.ts';
 import { nextArcs } from './layout-arcs.ts';
 import { chooseVoters } from './voter-choice.ts';
@@ -138,7 +139,8 @@ function endedMove(layout: Layout, situation: Situation, options: NextLayoutOpti
     const voters = chooseVoters(layout, after.map((member) => member.nodeId), situation.live, situation.seen);
     if (voters !== null) return stableLayout(layout, after, voters, situation.seen);
   }
-  if (situation.layoutAgeMs < options.abortAfterMs || !isHopeless(layout, situation.live)) return null;
+  // What a recovery set out from is no layout that anybody could go back to.
+  if (situation.layoutAgeMs < options.abortAfterMs || isRecoveryMove(layout) || !isHopeless(layout, situation.live)) return null;
   const before = layout.members.filter((member) => member.state !== 'joining');
   return stableLayout(layout, before, layout.voters, situation.seen);
 }

@@ -33,6 +33,8 @@ export interface ChainDriverDeps {
   readonly keeper: LayoutKeeper;
   readonly random: Random;
   readonly times: MembershipTimes;
+  /** No votes now: a recovery may come to its end (recover.ts). */
+  readonly isFenced: (now: MonotonicMs) => boolean;
 }
 
 interface Round {
@@ -64,6 +66,7 @@ export class ChainDriver {
       return this.#refuse(id, 'DHT_ERR_PEER_PROTOCOL', 'the value does not follow its layout');
     }
     const isKept = keeper.whenSettled((at) => {
+      if (this.#deps.isFenced(at)) return this.#refuse(id, 'DHT_ERR_NOT_READY', 'a recovery is under way');
       const chain: ChainRequest = request.kind === 'layout-prepare'
         ? { kind: 'prepare', layout: request.layout, ballot: request.ballot }
         : { kind: 'accept', layout: request.layout, ballot: request.ballot, value: request.value };

@@ -8,11 +8,13 @@
  * newer layouts shown meanwhile only the newest is kept: those between aren't needed.
  * Invariant I1: the epoch never goes back, except that a ring of one may be given up as a whole.
  */
+import { assertNever } from '../domain/assert.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { MonotonicMs } from '../domain/instant.ts';
 import type { Layout } from '../domain/layout.ts';
 import { adoption, isNewer } from '../layout/adoption.ts';
 import { EMPTY_SLOT, type LayoutSlot } from '../layout/chain-acceptor.ts';
+import { descentOf } from '../layout/descent.ts';
 import { memberById } from '../ring/placement.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -24,6 +26,10 @@ export interface LayoutKeeperDeps {
   readonly exchange: Exchange;
   /** Whether this node without a layout takes its first one from this sender (A.7, 3); null: nobody in particular. */
   readonly mayTakeFirst: (layout: Layout, from: NodeId | null) => boolean;
+  /** Whether a layout that came out of a recovery is taken, by a node that has `present`. */
+  readonly mayTakeRecovered: (shown: Layout, present: Layout) => boolean;
+  /** A layout was shown that neither follows the present one nor came before it. */
+  readonly onForked: (shown: Layout) => void;
   /** A newer layout is durable, or (null) the ring of one was given up. */
   readonly onChanged: (layout: Layout | null, now: MonotonicMs) => void;
 }
@@ -69,11 +75,25 @@ export class LayoutKeeper {
   offer(layout: Layout, from: NodeId | null): boolean {
     if (this.#layout === null && this.#changingTo === null && !this.#deps.mayTakeFirst(layout, from)) return false;
     if (this.#changingTo === null) {
-      if (isNewer(layout, this.#layout)) this.#adopt(layout);
+      if (this.#isTaken(layout, this.#layout)) this.#adopt(layout);
       return true;
     }
-    if (this.#changingTo !== 'nothing' && isNewer(layout, this.#next ?? this.#changingTo)) this.#next = layout;
+    if (this.#changingTo !== 'nothing' && this.#isTaken(layout, this.#next ?? this.#changingTo)) this.#next = layout;
     return true;
+  }
+
+  #isTaken(shown: Layout, present: Layout | null): boolean {
+    const descent = present === null ? 'follows' : descentOf(shown, present);
+    switch (descent) {
+      case 'follows': return true;
+      case 'recovered': return present !== null && this.#deps.mayTakeRecovered(shown, present);
+      case 'forked':
+        this.#deps.onForked(shown);
+        return false;
+      case 'older':
+      case 'foreign': return false;
+      default: return assertNever(descent);
+    }
   }
 
   /** A vote: the caller writes it and replies only when it is durable. */

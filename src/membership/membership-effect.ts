@@ -27,6 +27,9 @@ export type MembershipEffect =
   /** The command join or found is fulfilled, or never will be. */
   | { readonly kind: 'joined' }
   | { readonly kind: 'join-failed'; readonly code: ErrorCode; readonly detail: string }
+  /** The command recover: done, or why not. */
+  | { readonly kind: 'recovered'; readonly layout: Layout }
+  | { readonly kind: 'recover-refused'; readonly detail: string }
   /** The ring needs this node no more; it may stop once its records have receipts. */
   | { readonly kind: 'left' }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn'; readonly message: string; readonly fields: LogFields };

@@ -11,7 +11,7 @@ import type { PeerReply, PeerRequest } from '../protocol/message.ts';
 /** The kinds of the ring family that membership answers. A position check is the node's own affair (rule R16). */
 export const MEMBERSHIP_KINDS = [
   'ping', 'probe', 'who-are-you', 'find-successor', 'join', 'leave', 'notify',
-  'layout-fetch', 'layout-announce', 'layout-prepare', 'layout-accept', 'caught',
+  'layout-fetch', 'layout-announce', 'layout-prepare', 'layout-accept', 'recover-prepare', 'recover-adopt', 'caught',
 ] as const;
 
 export type MembershipKind = (typeof MEMBERSHIP_KINDS)[number];
@@ -57,5 +57,7 @@ export type MembershipEvent =
   | { readonly kind: 'found' }
   /** Hand everything over and leave for good. */
   | { readonly kind: 'leave' }
+  /** The operator's word that the members that are down are gone for good. `atMs`: the wall clock, for people. */
+  | { readonly kind: 'recover'; readonly acceptDataLoss: boolean; readonly atMs: number }
   /** A planned restart: peers are told that it is on purpose. */
   | { readonly kind: 'stopping' };

@@ -52,6 +52,12 @@ export interface MembershipTimes {
   readonly outAfterMs: number | null;
   /** Milliseconds that a node has to have watched that itself, before it proposes it. */
   readonly outWatchMs: number;
+  /** Milliseconds that a survivor gets to answer a recovery; a layout may have to become durable first. */
+  readonly recoverAskMs: number;
+  /** Milliseconds after promising a recovery in which a node gives no vote in the layout chain: both rounds fit. */
+  readonly recoverFenceMs: number;
+  /** Milliseconds between two looks at the addresses of members that were given up. */
+  readonly forkLookMs: number;
   /** Milliseconds between two attempts to join, found or leave. */
   readonly retryMs: number;
   /** Milliseconds until a question about rings, layouts or votes counts as unanswered. */
@@ -88,6 +94,9 @@ export const MEMBERSHIP_TIMES: MembershipTimes = {
   restartGraceMs: 60_000,
   outAfterMs: 600_000,
   outWatchMs: 10_000,
+  recoverAskMs: 4_000,
+  recoverFenceMs: 10_000,
+  forkLookMs: 10_000,
   retryMs: 500,
   askTimeoutMs: 1_000,
   wishSilentMs: 3_000,

@@ -30,6 +30,7 @@ import { Bootstrap } from './bootstrap.ts';
 import { ChainDriver } from './chain-driver.ts';
 import { Exchange } from './exchange.ts';
 import { FailureWatch, type MemberLiveness } from './failure-watch.ts';
+import { ForkWatch, type Fork } from './fork-watch.ts';
 import { Join } from './join.ts';
 import { LayoutKeeper } from './layout-keeper.ts';
 import { Leave } from './leave.ts';
@@ -37,6 +38,7 @@ import { MemberTable } from './member-table.ts';
 import type { MembershipEffect } from './membership-effect.ts';
 import type { MembershipEvent, MembershipRequest } from './membership-event.ts';
 import type { DurableState, MembershipOptions } from './membership-options.ts';
+import { Recover } from './recover.ts';
 import { Steward } from './steward.ts';
 
 export interface MembershipDeps {
@@ -73,6 +75,8 @@ export class Membership {
   readonly #watch: FailureWatch;
   readonly #chain: ChainDriver;
   readonly #steward: Steward;
+  readonly #recover: Recover;
+  readonly #forks: ForkWatch;
   readonly #bootstrap: Bootstrap;
   readonly #join: Join;
   readonly #leave: Leave;
@@ -90,13 +94,17 @@ export class Membership {
     this.#keeper = new LayoutKeeper({
       self: self.nodeId, exchange,
       mayTakeFirst: (layout, from) => this.#join.mayTakeFirst(layout, from),
+      mayTakeRecovered: (shown, present) => this.#forks.mayTake(shown, present),
+      onForked: (shown) => { this.#forks.noteFork(shown); },
       onChanged: (layout, at) => { this.#layoutChanged(layout, at); },
     }, durable.layout, durable.slot, now);
     const keeper = this.#keeper;
     const table = this.#table;
     this.#watch = new FailureWatch({ self, boot, exchange, keeper, table, random: random.fork('failure-watch'), times });
     const watch = this.#watch;
-    this.#chain = new ChainDriver({ self: self.nodeId, boot, exchange, keeper, random: random.fork('chain'), times });
+    this.#chain = new ChainDriver({ self: self.nodeId, boot, exchange, keeper, random: random.fork('chain'), times, isFenced: (at) => this.#recover.isFenced(at) });
+    this.#recover = new Recover({ self, exchange, keeper, table, random: random.fork('recover'), times, isUp: (nodeId) => watch.isUp(nodeId) });
+    this.#forks = new ForkWatch({ self, exchange, keeper, times });
     this.#steward = new Steward({
       self, exchange, keeper, table, chain: this.#chain, random: random.fork('steward'), times,
       isUp: (nodeId) => watch.isUp(nodeId), unreachable: () => watch.unreachable,
@@ -166,6 +174,11 @@ export class Membership {
     }));
   }
 
+  /** Another ring that came out of this one by a recovery; null: none is known. */
+  get fork(): Fork | null {
+    return this.#forks.fork;
+  }
+
   /** The ring needs this node no more. */
   get hasLeft(): boolean {
     return this.#leave.hasLeft;
@@ -193,6 +206,7 @@ export class Membership {
         this.#join.stop();
         this.#leave.begin(now);
         return this.#leave.tick(now);
+      case 'recover': return this.#recover.begin(event.acceptDataLoss, event.atMs, now);
       case 'stopping': return this.#watch.farewell('restarting');
       default: assertNever(event);
     }
@@ -202,6 +216,7 @@ export class Membership {
     this.#watch.tick(position, now);
     this.#join.tick(now);
     this.#leave.tick(now);
+    this.#forks.tick(now);
     this.#fetchNewer();
     this.#steward.tick(now);
   }
@@ -233,6 +248,8 @@ export class Membership {
       case 'layout-announce': return this.#serveAnnounce(id, from.nodeId, request.layout, now);
       case 'layout-prepare':
       case 'layout-accept': return this.#chain.serve(id, from.nodeId, request, now);
+      case 'recover-prepare': return this.#recover.servePrepare(id, from.nodeId, request, now);
+      case 'recover-adopt': return this.#recover.serveAdopt(id, from.nodeId, request, now);
       case 'caught':
         this.#steward.serveCaught(request, now);
         this.#reply(id, { kind: 'caught-reply' });
@@ -246,6 +263,8 @@ export class Membership {
     this.#keeper.offer(shown, from);
     const isKept = this.#keeper.whenSettled(() => {
       const { layout } = this.#keeper;
+      // Shown a layout that it may not take: who showed it must not take it for told.
+      if (layout !== null && layout.epoch < shown.epoch) return this.#reply(id, notReady('stays in its own ring'));
       this.#reply(id, { kind: 'layout-reply', layout: layout !== null && isNewer(layout, shown) ? layout : null });
     }, now);
     if (!isKept) this.#reply(id, notReady('too much waits for a layout'));
@@ -286,6 +305,8 @@ export class Membership {
     }
     this.#watch.layoutChanged();
     this.#chain.layoutChanged();
+    this.#recover.layoutChanged();
+    this.#forks.layoutChanged();
     this.#steward.layoutChanged(layout);
     this.#leave.layoutChanged(layout, now);
     if (!this.#leave.isWanted && !this.#leave.hasLeft) this.#join.layoutChanged(layout, now);

@@ -64,7 +64,8 @@ export class BootConfirmation {
   }
 
   #count(): { have: number; needed: number } {
-    const members = this.#deps.layout()?.members ?? [];
+    // Those that the ring has given up can't confirm anything.
+    const members = (this.#deps.layout()?.members ?? []).filter((m) => m.state !== 'lost');
     const have = members.filter((m) => this.#confirmedBy.has(m.nodeId)).length;
     return { have, needed: Math.floor(members.length / 2) + 1 };
   }

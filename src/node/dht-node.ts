@@ -31,7 +31,7 @@ import { assembleNode, nodeDirectory, type NodeParts } from './node-assembly.ts'
 import { registerNodeMetrics, type NodeCounters } from './node-metrics.ts';
 import type { NodeDeps, NodeEnd, NodeOptions } from './node-options.ts';
 import type {
-  ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RingView,
+  ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RecoverOutcome, RingView,
 } from './node-service.ts';
 import type { NodeStateStore, RegisterStore } from '../storage/register-store.ts';
 import { ringReport } from './ring-report.ts';
@@ -54,6 +54,7 @@ export class DhtNode implements NodeService {
   #end: NodeEnd | null = null;
   #stopped: Promise<void> | null = null;
   #ports: { readonly httpPort: number | null; readonly adminPort: number | null } = { httpPort: null, adminPort: null };
+  #recoverWaiter: ((outcome: RecoverOutcome) => void) | null = null;
   #joinWaiters: ((outcome: JoinOutcome) => void)[] = [];
   #isLeaving = false;
   #hasLeftRing = false;
@@ -87,7 +88,7 @@ export class DhtNode implements NodeService {
    */
   static async start(deps: NodeDeps, options: NodeOptions): Promise<DhtNode> {
     assertLimits();
-    const events: NodeEvents = { onEnd: () => {}, onLayout: () => {}, onJoined: () => {}, onJoinFailed: () => {}, onLeft: () => {}, onReleased: () => {} };
+    const events: NodeEvents = { onEnd: () => {}, onLayout: () => {}, onJoined: () => {}, onJoinFailed: () => {}, onLeft: () => {}, onRecovered: () => {}, onReleased: () => {} };
     const source: { node: DhtNode | null } = { node: null };
     const counters = registerNodeMetrics(deps.meter, {
       view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null,
@@ -101,6 +102,7 @@ export class DhtNode implements NodeService {
     events.onJoinFailed = (code, detail) => { node.#settleJoin({ kind: 'failed', code, detail }); };
     // Also a leave that an earlier process life began ends here.
     events.onLeft = () => { node.#isLeaving = true; node.#hasLeftRing = true; node.#finishLeave(); };
+    events.onRecovered = (outcome) => { node.#settleRecover(outcome); };
     events.onReleased = () => { node.#finishLeave(); };
     node.#begin();
     return node;
@@ -182,7 +184,10 @@ export class DhtNode implements NodeService {
     return ringReport({
       layout,
       keyBits: this.#options.ring.keyBits,
+      self: this.#parts.store.nodeId,
       liveness: (nodeId) => this.#liveness(nodeId),
+      down: this.#parts.membership.downMembers,
+      fork: this.#parts.membership.fork,
       moves: {
         arcs: catchUp?.arcsLeft ?? 0, keysLeft: release?.keysLeft ?? 0, bytesLeft: (release?.bytesLeft ?? 0) + (catchUp?.bytesLeft ?? 0),
         estimatedSeconds: catchUp?.estimatedSeconds ?? null,
@@ -255,6 +260,16 @@ export class DhtNode implements NodeService {
     return { kind: 'leaving' };
   }
 
+  recover(acceptDataLoss: boolean): Promise<RecoverOutcome> {
+    const { driver, store } = this.#parts;
+    if (this.#end !== null || this.#recoverWaiter !== null) return Promise.resolve({ kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'this node is stopped, or a recovery is under way' });
+    this.#deps.log.warn('a recovery was asked for', { acceptDataLoss, epoch: store.layout()?.epoch ?? 0 });
+    return new Promise((resolve) => {
+      this.#recoverWaiter = resolve;
+      driver.dispatch({ kind: 'recover', acceptDataLoss, atMs: Math.floor(this.#deps.clock.wallNow()) });
+    });
+  }
+
   /** Stops as for a restart: peers are told, what is in work ends, the data stays. A lost identity is renewed on the way. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
@@ -279,7 +294,7 @@ export class DhtNode implements NodeService {
 
   #onLayout(layout: Layout): void {
     const { catchUp, release, antiEntropy } = this.#parts;
-    this.#counters.layoutChanges.add(1);
+    this.#counters.onLayout(layout);
     this.#deps.log.info('layout', { epoch: layout.epoch, phase: layout.phase, members: layout.members.length, voters: layout.voters.length });
     catchUp.onLayout(layout);
     antiEntropy.onLayout(layout);
@@ -296,6 +311,7 @@ export class DhtNode implements NodeService {
     this.#end = end;
     this.#watch?.cancel();
     this.#settleJoin({ kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'the node ended' });
+    this.#settleRecover({ kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'the node ended' });
     this.#parts.halt();
     this.#resolveEnded(end);
   }
@@ -304,6 +320,12 @@ export class DhtNode implements NodeService {
     const waiters = this.#joinWaiters;
     this.#joinWaiters = [];
     for (const settle of waiters) settle(outcome);
+  }
+
+  #settleRecover(outcome: RecoverOutcome): void {
+    const settle = this.#recoverWaiter;
+    this.#recoverWaiter = null;
+    settle?.(outcome);
   }
 
   #watchLater(): void {
@@ -377,6 +399,7 @@ export interface NodeEvents {
   onJoined: () => void;
   onJoinFailed: (code: ErrorCode, detail: string) => void;
   onLeft: () => void;
+  onRecovered: (outcome: RecoverOutcome) => void;
   onReleased: () => void;
 }
 

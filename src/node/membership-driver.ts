@@ -38,6 +38,8 @@ export interface MembershipDriverDeps {
   readonly onJoined: () => void;
   readonly onJoinFailed: (code: ErrorCode, detail: string) => void;
   readonly onLeft: () => void;
+  readonly onRecovered: (layout: Layout) => void;
+  readonly onRecoverRefused: (detail: string) => void;
   /** The disk failed to keep a write: the process ends. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -193,6 +195,12 @@ export class MembershipDriver implements ViewSource {
         return;
       case 'left':
         deps.onLeft();
+        return;
+      case 'recovered':
+        deps.onRecovered(effect.layout);
+        return;
+      case 'recover-refused':
+        deps.onRecoverRefused(effect.detail);
         return;
       case 'log':
         deps.log[effect.level](effect.message, effect.fields);

@@ -103,6 +103,8 @@ export async function assembleNode(
     onJoined: () => { events.onJoined(); },
     onJoinFailed: (code, detail) => { events.onJoinFailed(code, detail); },
     onLeft: () => { events.onLeft(); },
+    onRecovered: (layout) => { events.onRecovered({ kind: 'recovered', epoch: layout.epoch }); },
+    onRecoverRefused: (detail) => { events.onRecovered({ kind: 'failed', code: 'DHT_ERR_CONFLICT', detail }); },
     onFailure: (error) => { events.onEnd({ kind: 'failed', code: 'DHT_ERR_DISK_FAILED', detail: String(error) }); },
   }, { tickMs: tuning.tickMs, requestsMax: tuning.peerRequestsMax });
   late.driver = driver;

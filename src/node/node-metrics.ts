@@ -2,6 +2,8 @@
  * The node's own gauges: ring, ownership, store and moves, set when Prometheus asks. Counters of single parts are with
  * those parts.
  */
+import type { NodeId } from '../domain/ids.ts';
+import type { Layout } from '../domain/layout.ts';
 import type { Counter, Meter } from '../ports/meter.ts';
 import type { NodeState, NodeView, RingView } from './node-service.ts';
 
@@ -19,7 +21,8 @@ export interface NodeMetricsSource {
 export interface NodeCounters {
   /** Body bytes that catch-up pulled from other replicas. */
   readonly transferredBytes: Counter;
-  readonly layoutChanges: Counter;
+  /** A layout was taken over: counts what it changed. */
+  readonly onLayout: (layout: Layout) => void;
 }
 
 export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): NodeCounters {
@@ -28,8 +31,8 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
   });
   const epoch = meter.gauge({ name: 'dht_ring_epoch', help: 'Epoch of the layout this node has made durable.' });
   const members = meter.gauge({
-    name: 'dht_ring_members', help: 'Members of the layout by their liveness as seen here.', labelNames: ['liveness'],
-    initial: LIVENESS.map((liveness) => ({ liveness })),
+    name: 'dht_ring_members', help: 'Members of the layout by their liveness as seen here.', labelNames: ['state'],
+    initial: LIVENESS.map((liveness) => ({ state: liveness })),
   });
   const ranges = meter.gauge({
     name: 'dht_ring_ranges', help: 'Arcs of the ring by what their live replicas allow, as seen here.', labelNames: ['status'],
@@ -50,7 +53,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     const totals = source.totals();
     if (node === null || ring === null || totals === null) return;
     for (const s of STATES) state.set(node.state === s ? 1 : 0, { state: s });
-    for (const liveness of LIVENESS) members.set(ring.members.filter((m) => m.liveness === liveness).length, { liveness });
+    for (const liveness of LIVENESS) members.set(ring.members.filter((m) => m.liveness === liveness).length, { state: liveness });
     for (const status of RANGES) ranges.set(ring.arcs[status], { status });
     const self = ring.members.find((m) => m.nodeId === node.nodeId);
     epoch.set(node.epoch);
@@ -66,6 +69,32 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
   });
   return {
     transferredBytes: meter.counter({ name: 'dht_rebalance_transferred_bytes_total', help: 'Body bytes pulled from other replicas by catch-up.' }),
-    layoutChanges: meter.counter({ name: 'dht_ring_changes_total', help: 'Layouts that this node took over since it started.' }),
+    onLayout: layoutCounters(meter),
+  };
+}
+
+const CHANGES = ['join', 'leave', 'replace', 'remove', 'recover'] as const;
+
+/** Counts each change once, with the layout that ends it: by the members that came and went, and as what they went. */
+function layoutCounters(meter: Meter): (layout: Layout) => void {
+  const changes = meter.counter({
+    name: 'dht_ring_changes_total', help: 'Membership changes in the layouts this node took over. remove: taken out because it was down.', labelNames: ['change'],
+    initial: CHANGES.map((change) => ({ change })),
+  });
+  const layouts = meter.counter({ name: 'dht_ring_layouts_total', help: 'Layouts that this node took over since it started.' });
+  let before: Layout | null = null;
+  return (layout) => {
+    layouts.add(1);
+    if (before !== null && layout.recoveries.length > before.recoveries.length) changes.add(1, { change: 'recover' });
+    if (before !== null && before.phase === 'moving' && layout.phase === 'stable') {
+      const { members } = before;
+      const stays = (nodeId: NodeId): boolean => layout.members.some((member) => member.nodeId === nodeId);
+      for (const { nodeId, name, state } of members) {
+        const isReplaced = members.some((other) => other.name === name && other.state === 'joining');
+        if (state === 'joining' && stays(nodeId)) changes.add(1, { change: members.some((other) => other.name === name && other.nodeId !== nodeId) ? 'replace' : 'join' });
+        else if (state !== 'joining' && !stays(nodeId) && !isReplaced) changes.add(1, { change: state === 'lost' ? 'remove' : 'leave' });
+      }
+    }
+    before = layout;
   };
 }

@@ -59,6 +59,10 @@ export interface MemberView {
   readonly weight: number;
   readonly state: 'joining' | 'member' | 'leaving' | 'lost';
   readonly liveness: Liveness;
+  /** 0 unless it counts as down. */
+  readonly downForMs: number;
+  /** In words, of one that is down: for how long, and when it will be taken out or why not. */
+  readonly trouble: string | null;
   readonly isVoter: boolean;
   /** Part of the ring this member owns as first of the preference list, and holds in all, 0 to 1. */
   readonly ownedShare: number;
@@ -80,6 +84,11 @@ export interface RingView {
   readonly isSafe: boolean;
   /** In words: whether everything is safe now, and if not, what is missing. */
   readonly safety: string;
+  /** Whether this node may be removed for good now, and how, in words. */
+  readonly isRemovable: boolean;
+  readonly removal: string;
+  /** Recoveries by an operator, oldest first. */
+  readonly recoveries: readonly { readonly epoch: number; readonly fromEpoch: number; readonly atMs: number; readonly by: string; readonly lost: readonly string[] }[];
   /** Warnings, for instance that two members tolerate no failure. */
   readonly warnings: readonly string[];
 }
@@ -111,6 +120,8 @@ export type JoinOutcome =
 
 export type LeaveOutcome = { readonly kind: 'leaving' } | { readonly kind: 'failed'; readonly code: ErrorCode; readonly detail: string };
 
+export type RecoverOutcome = { readonly kind: 'recovered'; readonly epoch: number } | { readonly kind: 'failed'; readonly code: ErrorCode; readonly detail: string };
+
 export interface HealthView {
   readonly isOk: boolean;
   readonly reason: string;
@@ -137,6 +148,8 @@ export interface NodeService {
   join(seeds: readonly string[]): Promise<JoinOutcome>;
   /** Starts the hand-over; `view().state` tells the progress; the process ends by itself. */
   leave(): Promise<LeaveOutcome>;
+  /** A layout of the survivors alone, when the voters or an arc's majority are gone for good. Refused without the flag, with what it would cost. */
+  recover(acceptDataLoss: boolean): Promise<RecoverOutcome>;
   /** ready: joined, layout known, recovered position confirmed, disk ok. */
   readiness(): HealthView;
   startup(): HealthView;

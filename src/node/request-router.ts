@@ -61,6 +61,8 @@ export class RequestRouter implements RequestHandler {
       case 'layout-announce':
       case 'layout-prepare':
       case 'layout-accept':
+      case 'recover-prepare':
+      case 'recover-adopt':
       case 'caught':
         return membership.handle(from, request);
       case 'position-check':

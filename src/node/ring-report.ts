@@ -6,23 +6,28 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import { allReplicaSets, effectiveReplicas, type ReplicaSets } from '../ring/placement.ts';
 import { shares } from '../ring/shares.ts';
+import type { Fork } from '../membership/fork-watch.ts';
+import { downInWords, recoveryWarnings, removalInWords, type DownMembers } from './member-report.ts';
 import type { Liveness, RingView } from './node-service.ts';
 
 export interface RingReportInput {
   readonly layout: Layout | null;
   readonly keyBits: number;
+  readonly self: NodeId;
   readonly liveness: (nodeId: NodeId) => Liveness;
+  readonly down: DownMembers;
+  readonly fork: Fork | null;
   readonly moves: RingView['moves'];
 }
 
 export type ArcHealth = 'healthy' | 'degraded' | 'unavailable';
 
-export function ringReport({ layout, keyBits, liveness, moves }: RingReportInput): RingView {
+export function ringReport({ layout, keyBits, self, liveness, down: downMembers, fork, moves }: RingReportInput): RingView {
   if (layout === null) {
     return {
       clusterId: null, epoch: 0, phase: 'none', M: keyBits, replicas: 0, replicationFactor: 0, members: [], voters: [],
       arcs: { total: 0, healthy: 0, degraded: 0, unavailable: 0 }, moves, isSafe: false,
-      safety: 'This node is in no ring yet.', warnings: [],
+      safety: 'This node is in no ring yet.', isRemovable: true, removal: 'Yes: this node is in no ring.', recoveries: [], warnings: [],
     };
   }
   const isUp = (nodeId: NodeId): boolean => isLive(liveness(nodeId));
@@ -30,6 +35,11 @@ export function ringReport({ layout, keyBits, liveness, moves }: RingReportInput
   const share = shares(layout);
   const down = layout.members.filter((m) => !isUp(m.nodeId)).map((m) => m.name);
   const { isSafe, safety } = safetyInWords(layout, arcs, down);
+  const { isRemovable, removal } = removalInWords(layout, self, isUp);
+  const troubleOf = (nodeId: NodeId): string | null => {
+    const member = downMembers.get(nodeId);
+    return member === undefined ? null : downInWords(member);
+  };
   return {
     clusterId: layout.clusterId,
     epoch: layout.epoch,
@@ -47,6 +57,8 @@ export function ringReport({ layout, keyBits, liveness, moves }: RingReportInput
       weight: m.weight,
       state: m.state,
       liveness: liveness(m.nodeId),
+      downForMs: downMembers.get(m.nodeId)?.downForMs ?? 0,
+      trouble: troubleOf(m.nodeId),
       isVoter: layout.voters.includes(m.nodeId),
       ownedShare: share.get(m.nodeId)?.ownedShare ?? 0,
       heldShare: share.get(m.nodeId)?.heldShare ?? 0,
@@ -56,7 +68,10 @@ export function ringReport({ layout, keyBits, liveness, moves }: RingReportInput
     moves,
     isSafe,
     safety,
-    warnings: warnings(layout, isUp),
+    isRemovable,
+    removal,
+    recoveries: layout.recoveries,
+    warnings: [...warnings(layout, isUp), ...recoveryWarnings(layout, fork)],
   };
 }
 
@@ -100,6 +115,6 @@ function warnings(layout: Layout, isUp: (nodeId: NodeId) => boolean): string[] {
   if (copies === 1) found.push('One member holds the only copy of everything: add two nodes.');
   if (copies === 2) found.push('Two copies: a majority is both, so one failure makes keys unavailable (never wrong) until it returns. Add a node.');
   if (layout.replicas % 2 === 0 && copies === layout.replicas && copies > 2) found.push('An even replication factor tolerates no more failures than the odd one below it.');
-  if (!hasMajority(layout.voters, isUp)) found.push('No majority of the layout voters is up: nodes can neither join nor leave until one returns.');
+  if (!hasMajority(layout.voters, isUp)) found.push('No majority of the layout voters is up: nodes can neither join nor leave until one returns. If that never happens: docs/recover.md.');
   return found;
 }

@@ -44,6 +44,8 @@ const REPLY_KINDS: { readonly [K in RequestKind]: readonly ReplyByRequest[K]['ki
   'layout-announce': ['layout-reply'],
   'layout-prepare': ['layout-prepare-reply', 'layout-reply'],
   'layout-accept': ['layout-accept-reply', 'layout-reply'],
+  'recover-prepare': ['recover-prepare-reply', 'layout-reply'],
+  'recover-adopt': ['recover-adopt-reply'],
   'caught': ['caught-reply'],
   'position-check': ['position-check-reply'],
   'prepare': ['prepare-reply', 'stale-epoch'],

@@ -1,16 +1,17 @@
 /** Codecs of the layout chain: layouts travel in the frame's body, the ballots that decide on them in its head. */
-import { FRAME_BODY_BYTES_MAX } from '../domain/limits.ts';
+import { FRAME_BODY_BYTES_MAX, FRAME_HEAD_BYTES_MAX, MEMBERS_MAX } from '../domain/limits.ts';
 import type { Layout } from '../domain/layout.ts';
 import { BinaryReader } from '../encoding/binary-reader.ts';
 import { readLayout } from '../encoding/layout-encoding.ts';
-import { layoutBody, NO_BODY, readOptionalLayout, readWord, writeWord, type MessageCodec } from './message-fields.ts';
+import { layoutBody, NO_BODY, readNodeId, readOptionalLayout, readWord, writeNodeId, writeWord, type MessageCodec } from './message-fields.ts';
 import type {
   LayoutAcceptReply, LayoutAcceptRequest, LayoutAnnounceRequest, LayoutFetchRequest, LayoutPrepareReply, LayoutPrepareRequest,
-  LayoutReply,
+  LayoutReply, RecoverAdoptReply, RecoverAdoptRequest, RecoverPrepareReply, RecoverPrepareRequest,
 } from './message.ts';
 
 const SMALL_HEAD = { headBytesMax: 1024, bodyBytesMax: FRAME_BODY_BYTES_MAX } as const;
 const PREPARE_STATES: readonly LayoutPrepareReply['state'][] = ['promised', 'refused'];
+const ADOPT_STATES: readonly RecoverAdoptReply['state'][] = ['adopted', 'refused'];
 const ACCEPT_STATES: readonly LayoutAcceptReply['state'][] = ['accepted', 'refused'];
 
 const oneLayout = (body: Buffer): Layout => readLayout(new BinaryReader(body));
@@ -23,6 +24,10 @@ export const LAYOUT_CODECS: {
   readonly 'layout-prepare-reply': MessageCodec<LayoutPrepareReply>;
   readonly 'layout-accept': MessageCodec<LayoutAcceptRequest>;
   readonly 'layout-accept-reply': MessageCodec<LayoutAcceptReply>;
+  readonly 'recover-prepare': MessageCodec<RecoverPrepareRequest>;
+  readonly 'recover-prepare-reply': MessageCodec<RecoverPrepareReply>;
+  readonly 'recover-adopt': MessageCodec<RecoverAdoptRequest>;
+  readonly 'recover-adopt-reply': MessageCodec<RecoverAdoptReply>;
 } = {
   'layout-fetch': { ...SMALL_HEAD, type: 0x30, bodyBytesMax: 0, write: () => NO_BODY, read: () => ({ kind: 'layout-fetch' }) },
   'layout-reply': {
@@ -64,6 +69,26 @@ export const LAYOUT_CODECS: {
       const layouts = new BinaryReader(body);
       return { kind: 'layout-accept', layout: readLayout(layouts), ballot: r.ballot(), value: readLayout(layouts) };
     },
+  },
+  'recover-prepare': {
+    headBytesMax: FRAME_HEAD_BYTES_MAX, bodyBytesMax: FRAME_BODY_BYTES_MAX, type: 0x90,
+    write: (w, m) => { w.ballot(m.ballot); w.list(m.lost, writeNodeId); return layoutBody(m.layout); },
+    read: (r, body) => ({ kind: 'recover-prepare', layout: oneLayout(body), ballot: r.ballot(), lost: r.list(MEMBERS_MAX, 16, readNodeId) }),
+  },
+  'recover-prepare-reply': {
+    ...SMALL_HEAD, type: 0x91, bodyBytesMax: 0,
+    write: (w, m) => { writeWord(w, PREPARE_STATES, m.state); w.bool(m.isHalfDone); w.text(m.detail); return NO_BODY; },
+    read: (r) => ({ kind: 'recover-prepare-reply', state: readWord(r, PREPARE_STATES), isHalfDone: r.bool(), detail: r.text() }),
+  },
+  'recover-adopt': {
+    ...SMALL_HEAD, type: 0x92,
+    write: (w, m) => { w.ballot(m.ballot); return layoutBody(m.layout); },
+    read: (r, body) => ({ kind: 'recover-adopt', layout: oneLayout(body), ballot: r.ballot() }),
+  },
+  'recover-adopt-reply': {
+    ...SMALL_HEAD, type: 0x93, bodyBytesMax: 0,
+    write: (w, m) => { writeWord(w, ADOPT_STATES, m.state); w.text(m.detail); return NO_BODY; },
+    read: (r) => ({ kind: 'recover-adopt-reply', state: readWord(r, ADOPT_STATES), detail: r.text() }),
   },
   'layout-accept-reply': {
     ...SMALL_HEAD, type: 0x36, bodyBytesMax: 0,

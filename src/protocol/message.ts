@@ -186,6 +186,37 @@ export interface LayoutAcceptRequest {
   readonly ballot: Ballot;
   readonly value: Layout;
 }
+/**
+ * A recovery by an operator's word (membership/recover.ts), first round: the survivors agree on one proposer, on the layout
+ * to set out from and on who is lost. Who promises doesn't vote in that layout's chain for a while.
+ */
+export interface RecoverPrepareRequest {
+  readonly kind: 'recover-prepare';
+  readonly layout: Layout;
+  readonly ballot: Ballot;
+  readonly lost: readonly NodeId[];
+}
+export interface RecoverPrepareReply {
+  readonly kind: 'recover-prepare-reply';
+  readonly state: 'promised' | 'refused';
+  /** A vote of the layout chain is half done here. */
+  readonly isHalfDone: boolean;
+  /** Why it refused, in words. */
+  readonly detail: string;
+}
+
+/** Second round: the layout that all have promised to take. */
+export interface RecoverAdoptRequest {
+  readonly kind: 'recover-adopt';
+  readonly layout: Layout;
+  readonly ballot: Ballot;
+}
+export interface RecoverAdoptReply {
+  readonly kind: 'recover-adopt-reply';
+  readonly state: 'adopted' | 'refused';
+  readonly detail: string;
+}
+
 export interface LayoutAcceptReply {
   readonly kind: 'layout-accept-reply';
   readonly state: 'accepted' | 'refused';
@@ -509,6 +540,8 @@ export interface ReplyByRequest {
   'layout-announce': LayoutReply;
   'layout-prepare': LayoutPrepareReply | LayoutReply;
   'layout-accept': LayoutAcceptReply | LayoutReply;
+  'recover-prepare': RecoverPrepareReply | LayoutReply;
+  'recover-adopt': RecoverAdoptReply;
   'caught': CaughtReply;
   'position-check': PositionCheckReply;
   'prepare': PrepareReply | StaleEpochReply;
@@ -529,7 +562,7 @@ export interface ReplyByRequest {
 
 export type PeerRequest =
   | PingRequest | ProbeRequest | WhoAreYouRequest | FindSuccessorRequest | JoinRequest | LeaveRequest | NotifyRequest
-  | LayoutFetchRequest | LayoutAnnounceRequest | LayoutPrepareRequest | LayoutAcceptRequest | CaughtRequest
+  | LayoutFetchRequest | LayoutAnnounceRequest | LayoutPrepareRequest | LayoutAcceptRequest | RecoverPrepareRequest | RecoverAdoptRequest | CaughtRequest
   | PositionCheckRequest | PrepareRequest | AcceptRequest | ReadRequest | BodyFetchRequest | PageRequest
   | RecordsRequest | ReceiptsRequest | InspectRequest | StageRequest | StageEndRequest | StageAbortRequest | ListRequest
   | DigestsRequest | MissedRequest;

@@ -140,11 +140,8 @@ export class BodyFileWriter implements BodyWriter {
     const sumsFile = await openIfThere(disk, sumsPath(directory, bodyId), 'read');
     let sums: Buffer = Buffer.alloc(0);
     if (sumsFile !== null) {
-      try {
-        sums = await sumsFile.read(0, await sumsFile.size());
-      } finally {
-        await sumsFile.close();
-      }
+      sums = await sumsFile.read(0, await sumsFile.size());
+      await sumsFile.close();
     }
     for (let at = 0; at + SUM_BYTES <= sums.length; at += SUM_BYTES) {
       const chunk = await this.#file.read(this.#length, chunkBytes);

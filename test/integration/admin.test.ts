@@ -55,6 +55,18 @@ describe('the admin port', () => {
     expect(edge.node.leaves).toBe(1);
   });
 
+  test('recovers only by a plain true, and tells why it was refused', async () => {
+    expect((await post('/v1/ring/recover', { acceptDataLoss: true })).status).toBe(200);
+    expect((await post('/v1/ring/recover', {})).status).toBe(200);
+    expect(edge.node.recoveries).toEqual([true, false]);
+    for (const body of [undefined, [], { acceptDataLoss: 'true' }, { acceptDataLoss: 1 }]) {
+      expect(await problemOf(await post('/v1/ring/recover', body))).toMatchObject({ code: 'DHT_ERR_REQUEST_INVALID' });
+    }
+    edge.node.recoverOutcome = { kind: 'failed', code: 'DHT_ERR_CONFLICT', detail: 'nothing to recover' };
+    expect(await problemOf(await post('/v1/ring/recover', { acceptDataLoss: true }))).toMatchObject({ status: 409, detail: 'nothing to recover' });
+    expect(edge.node.recoveries).toHaveLength(3);
+  });
+
   test('is not for web pages: foreign origins and rebound names are refused', async () => {
     expect(await problemOf(await post('/v1/node/leave', undefined, { origin: 'http://evil.example' }))).toMatchObject({ status: 401 });
     const rebound = await edge.raw('POST /v1/node/leave HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\nContent-Length: 0\r\nConnection: close\r\n\r\n', { port: edge.adminPort });

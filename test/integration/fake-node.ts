@@ -5,7 +5,7 @@ import type { BodyId, NodeId } from '../../src/domain/ids.ts';
 import { CHUNK_BYTES, INLINE_BODY_BYTES_MAX } from '../../src/domain/limits.ts';
 import type { BodyReader, ByteRange, DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, ListOutcome, ListRequest, PutOutcome, PutRequest, PutStreamRequest, WriteCondition } from '../../src/domain/object-operation.ts';
 import type { LiveRecord } from '../../src/domain/stored-object.ts';
-import type { ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, NodeService, NodeView, RingView } from '../../src/node/node-service.ts';
+import type { ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, NodeService, NodeView, RecoverOutcome, RingView } from '../../src/node/node-service.ts';
 
 const ID = 'ab'.repeat(16) as NodeId;
 
@@ -19,6 +19,9 @@ export class FakeNode implements NodeService {
   leaves = 0;
   health: HealthView = { isOk: true, reason: 'serving' };
   joinOutcome: JoinOutcome = { kind: 'joined' };
+  /** Whether the loss was accepted, of each recovery asked for. */
+  readonly recoveries: boolean[] = [];
+  recoverOutcome: RecoverOutcome = { kind: 'recovered', epoch: 9 };
   /** What the next operations answer instead of doing anything. */
   nextPut: PutOutcome | (() => Promise<PutOutcome>) | null = null;
   nextDelete: DeleteOutcome | null = null;
@@ -129,8 +132,8 @@ export class FakeNode implements NodeService {
   }
 
   ring(): RingView {
-    const member = { nodeId: ID, name: 'localhost:7400', advertise: 'localhost:7400', key: 9, tokens: [9], zone: '', weight: 1, state: 'member' as const, liveness: 'alive' as const, isVoter: true, ownedShare: 1, heldShare: 1 };
-    return { clusterId: ID, epoch: 1, phase: 'stable', M: 16, replicas: 3, replicationFactor: 1, members: [member], voters: [ID], arcs: { total: 1, healthy: 1, degraded: 0, unavailable: 0 }, moves: { arcs: 0, keysLeft: 0, bytesLeft: 0, estimatedSeconds: null }, isSafe: true, safety: 'Everything is safe.', warnings: ['One member tolerates no failure.'] };
+    const member = { nodeId: ID, name: 'localhost:7400', advertise: 'localhost:7400', key: 9, tokens: [9], zone: '', weight: 1, state: 'member' as const, liveness: 'alive' as const, downForMs: 0, trouble: null, isVoter: true, ownedShare: 1, heldShare: 1 };
+    return { clusterId: ID, epoch: 1, phase: 'stable', M: 16, replicas: 3, replicationFactor: 1, members: [member], voters: [ID], arcs: { total: 1, healthy: 1, degraded: 0, unavailable: 0 }, moves: { arcs: 0, keysLeft: 0, bytesLeft: 0, estimatedSeconds: null }, isSafe: true, safety: 'Everything is safe.', isRemovable: false, removal: 'No: it is the last.', recoveries: [], warnings: ['One member tolerates no failure.'] };
   }
 
   explain(name: string): Promise<ExplainView> {
@@ -140,6 +143,11 @@ export class FakeNode implements NodeService {
   join(seeds: readonly string[]): Promise<JoinOutcome> {
     this.joins.push(seeds);
     return Promise.resolve(this.joinOutcome);
+  }
+
+  recover(acceptDataLoss: boolean): Promise<RecoverOutcome> {
+    this.recoveries.push(acceptDataLoss);
+    return Promise.resolve(this.recoverOutcome);
   }
 
   leave(): Promise<LeaveOutcome> {

@@ -29,6 +29,8 @@ export interface KernelOutcome {
   joined: boolean;
   joinFailure: string | null;
   left: boolean;
+  /** 'recovered', or why not; null: not asked. */
+  recovery: string | null;
 }
 
 export class MembershipKernelNode {
@@ -43,7 +45,7 @@ export class MembershipKernelNode {
   life = 0;
   writes: WriteEffect[] = [];
   writeDoneAtMs = 0;
-  outcome: KernelOutcome = { joined: false, joinFailure: null, left: false };
+  outcome: KernelOutcome = { joined: false, joinFailure: null, left: false, recovery: null };
 
   constructor(name: string, random: SimRandom, ring: TokenAllocationOptions, times: MembershipTimes) {
     this.name = name;
@@ -59,7 +61,7 @@ export class MembershipKernelNode {
 
   start(now: MonotonicMs): void {
     this.disk.boot += 1;
-    this.outcome = { joined: false, joinFailure: null, left: false };
+    this.outcome = { joined: false, joinFailure: null, left: false, recovery: null };
     const { nodeId, boot, layout, slot, caught, promisedFounder } = this.disk;
     this.machine = new Membership(
       { random: this.#random.fork(`boot-${this.#wipes}-${boot}`), now, durable: { layout, slot, caught, promisedFounder } },

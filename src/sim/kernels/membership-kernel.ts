@@ -201,6 +201,12 @@ export class MembershipKernel {
       case 'left':
         node.outcome.left = true;
         return;
+      case 'recovered':
+        node.outcome.recovery = 'recovered';
+        return;
+      case 'recover-refused':
+        node.outcome.recovery = effect.detail;
+        return;
       case 'remember':
       case 'log': return;
       default: assertNever(effect);

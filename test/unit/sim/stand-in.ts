@@ -128,7 +128,6 @@ export class StandInWorld {
       service: service as NodeService,
       store,
       layout: () => this.#layout(name),
-      logPosition: () => this.#writes,
       stop: () => sleep(doors, 100),
     };
   }
