@@ -31,10 +31,12 @@ import { assembleNode, nodeDirectory, type NodeParts } from './node-assembly.ts'
 import { registerNodeMetrics, type NodeCounters } from './node-metrics.ts';
 import type { NodeDeps, NodeEnd, NodeOptions } from './node-options.ts';
 import type {
-  ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RecoverOutcome, RingView,
+  ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RecoverOutcome, RepairView, RingView,
 } from './node-service.ts';
 import type { NodeStateStore, RegisterStore } from '../storage/register-store.ts';
-import { ringReport } from './ring-report.ts';
+import { RepairMetrics } from './repair-metrics.ts';
+import { repairReport } from './repair-report.ts';
+import { isLive, ringReport } from './ring-report.ts';
 
 /** Milliseconds beyond the join's own time-out after which its caller is answered anyway. */
 const JOIN_GRACE_MS = 2_000;
@@ -90,8 +92,9 @@ export class DhtNode implements NodeService {
     assertLimits();
     const events: NodeEvents = { onEnd: () => {}, onLayout: () => {}, onJoined: () => {}, onJoinFailed: () => {}, onLeft: () => {}, onRecovered: () => {}, onReleased: () => {} };
     const source: { node: DhtNode | null } = { node: null };
+    const repair = new RepairMetrics(deps.meter, deps.clock.wallNow(), () => source.node?.repair() ?? null);
     const counters = registerNodeMetrics(deps.meter, {
-      view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null,
+      view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null, repair,
     });
     const { address, parts } = await assembleNode(deps, options, counters, events);
     const node = new DhtNode(deps, options, address, parts, counters);
@@ -109,7 +112,7 @@ export class DhtNode implements NodeService {
   }
 
   #begin(): void {
-    const { driver, store, confirmation, catchUp, antiEntropy } = this.#parts;
+    const { driver, store, confirmation, catchUp, antiEntropy, keyRepair } = this.#parts;
     const { join, bootstrapExpect, isJoinOff } = this.#options;
     driver.start();
     confirmation.start();
@@ -125,6 +128,7 @@ export class DhtNode implements NodeService {
       catchUp.onLayout(layout);
       antiEntropy.onLayout(layout);
       antiEntropy.returned();
+      void keyRepair.scanBodies();
     }
     this.#watchedAt = this.#deps.clock.monotonicNow();
     this.#watchLater();
@@ -192,6 +196,22 @@ export class DhtNode implements NodeService {
         arcs: catchUp?.arcsLeft ?? 0, keysLeft: release?.keysLeft ?? 0, bytesLeft: (release?.bytesLeft ?? 0) + (catchUp?.bytesLeft ?? 0),
         estimatedSeconds: catchUp?.estimatedSeconds ?? null,
       },
+      repair: this.repair(),
+    });
+  }
+
+  /** What lacks a copy, as far as this node knows. */
+  repair(): RepairView {
+    const { store, hints, keyRepair, antiEntropy, driver } = this.#parts;
+    return repairReport({
+      layout: driver.current()?.layout ?? null,
+      self: store.nodeId,
+      isUp: (nodeId) => isLive(this.#liveness(nodeId)),
+      nowMs: this.#deps.clock.wallNow(),
+      objectsIn: (arcs) => store.objectsIn(arcs),
+      hints: { count: hints.count, oldestAt: hints.oldestAt, nodes: () => hints.nodes(), countOf: (nodeId) => hints.countOf(nodeId) },
+      keys: keyRepair,
+      peersLeft: antiEntropy.progress()?.peersLeft ?? 0,
     });
   }
 

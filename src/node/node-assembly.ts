@@ -15,14 +15,17 @@ import { PeerClient } from '../peer/peer-client.ts';
 import { PeerMeters } from '../peer/peer-meters.ts';
 import { PeerServer } from '../peer/peer-server.ts';
 import { AntiEntropy } from '../repair/anti-entropy.ts';
-import { BodyResync } from '../repair/body-resync.ts';
 import { CatchUp } from '../repair/catch-up.ts';
 import { CopySource } from '../repair/copy-source.ts';
 import { DigestSource } from '../repair/digest-source.ts';
+import { HintBook } from '../repair/hint-book.ts';
+import { HintSender } from '../repair/hint-sender.ts';
+import { KeyRepair } from '../repair/key-repair.ts';
 import { Release } from '../repair/release.ts';
 import { BodyStaging } from '../replication/body-staging.ts';
 import { Coordinator } from '../replication/coordinator.ts';
 import { ListSource } from '../replication/list-source.ts';
+import type { RepairNotes } from '../replication/operation-context.ts';
 import { Replica } from '../replication/replica.ts';
 import { ObjectStore } from '../storage/object-store.ts';
 import { BodyPull } from '../transfer/body-pull.ts';
@@ -44,6 +47,8 @@ export interface NodeParts {
   readonly coordinator: Coordinator;
   readonly catchUp: CatchUp;
   readonly antiEntropy: AntiEntropy;
+  readonly keyRepair: KeyRepair;
+  readonly hints: HintBook;
   readonly release: Release;
   readonly caller: PeerClient;
   /** Ends everything that acts by itself; what is in work may still answer. */
@@ -121,9 +126,17 @@ export async function assembleNode(
     ...tuning.staging, chunkBytes: bodies.chunkBytes, progressMs: bodies.progressMs,
   });
   const replica = new Replica({
-    store, views: driver, caller, rules, pauses, staging, pulls, onLacking: (name) => { resync.add(name); },
+    store, views: driver, caller, rules, pauses, staging, pulls, onLacking: (name) => { keyRepair.addLacking(name); },
   }, { inlineBytesMax: bodies.inlineBytesMax, bodyFetchTimeoutMs: tuning.copyTimeoutMs, lateBodies: tuning.lateBodies });
-  const coordinator = new Coordinator({ caller, views: driver, clock, random: random.fork('coordinator'), rules }, {
+  const book = new HintBook((reason, count) => { counters.repair.droppedHints(reason, count); }, tuning.hints);
+  const hints = new HintSender({
+    clock, caller, views: driver, book, onDelivered: (count) => { counters.repair.deliveredHints(count); },
+  }, { lookMs: tuning.hints.lookMs, callTimeoutMs: tuning.copyTimeoutMs });
+  const notes: RepairNotes = {
+    missed: (nodeId, name, accepted, cause) => { hints.missed(nodeId, name, accepted, cause); },
+    readRepaired: (isOk) => { counters.repair.readRepaired(isOk); },
+  };
+  const coordinator = new Coordinator({ caller, views: driver, clock, random: random.fork('coordinator'), rules, repair: notes }, {
     ...tuning.operations, operationDeadlineMs: OPERATION_DEADLINE_MS, bodies, streams,
   });
   const lists = new ListSource({ store, views: driver }, tuning.listing);
@@ -134,13 +147,20 @@ export async function assembleNode(
   const copyDeps = {
     caller, clock, store, views: driver, rules, pulls, onBytes, identityRound: (name: string) => coordinator.identityRound(name),
   };
-  const resync = new BodyResync(copyDeps, { ...copyOptions, ...tuning.resync });
+  const keyRepair = new KeyRepair({
+    ...copyDeps, random: random.fork('key repair'), pauses, onAttempt: (cause, result) => { counters.repair.attempted(cause, result); },
+  }, { ...copyOptions, ...tuning.keyRepair });
   const catchUp = new CatchUp({
     ...copyDeps, log, state: store,
     onCaught: (epoch, arcEnds) => { driver.dispatch({ kind: 'caught', epoch, arcEnds }); },
   }, { ...copyOptions, arcsAtOnce: tuning.arcsAtOnce });
   const antiEntropy = new AntiEntropy({
-    ...copyDeps, log, random: random.fork('anti-entropy'), onRun: () => undefined, onPass: () => undefined,
+    ...copyDeps, log, random: random.fork('anti-entropy'), 
+    onRun: (result, seconds) => { counters.repair.compared(result, seconds); },
+    onPass: () => {
+      counters.repair.passed(clock.wallNow());
+      void keyRepair.scanBodies();
+    },
   }, { ...copyOptions, ...tuning.antiEntropy, arcsAtOnce: tuning.arcsAtOnce });
   const release = new Release({ caller, clock, log, store, views: driver, onDone: () => { events.onReleased(); } }, copyOptions);
   const confirmation = new BootConfirmation({
@@ -156,7 +176,7 @@ export async function assembleNode(
   late.confirmation = confirmation;
   if (!rules.amnesiaCheck) driver.confirm();
   late.handler = new RequestRouter({
-    membership: driver, replica, staging, lists, copies, digests: new DigestSource({ store, views: driver }), missed: () => ({ kind: 'missed-reply', taken: 0 }),
+    membership: driver, replica, staging, lists, copies, digests: new DigestSource({ store, views: driver }), missed: (request) => keyRepair.missed(request),
     positionCheck: ({ nodeId, boot }) => ({ kind: 'position-check-reply', isConfirmed: positions.confirms(nodeId, boot), remembered: positions.of(nodeId) }),
   });
 
@@ -170,7 +190,8 @@ export async function assembleNode(
     pauses.stop();
     catchUp.stop();
     antiEntropy.stop();
-    resync.stop();
+    keyRepair.stop();
+    hints.stop();
     release.stop();
     confirmation.stop();
     driver.stop();
@@ -180,7 +201,7 @@ export async function assembleNode(
     await Promise.all([caller.stop(), server.stop(), staging.stop()]);
     await store.close();
   };
-  return { address, parts: { store, membership, driver, confirmation, coordinator, catchUp, antiEntropy, release, caller, halt, close } };
+  return { address, parts: { store, membership, driver, confirmation, coordinator, catchUp, antiEntropy, keyRepair, hints: book, release, caller, halt, close } };
 }
 
 /** The directory `host_port` under the data directory, as the seed has it. */

@@ -5,6 +5,7 @@
 import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { Counter, Meter } from '../ports/meter.ts';
+import type { RepairMetrics } from './repair-metrics.ts';
 import type { NodeState, NodeView, RingView } from './node-service.ts';
 
 const STATES: readonly NodeState[] = ['starting', 'joining', 'serving', 'leaving', 'left', 'damaged', 'stopped'];
@@ -15,10 +16,12 @@ export interface NodeMetricsSource {
   /** Null, all three: the node isn't assembled yet. */
   readonly view: () => NodeView | null;
   readonly ring: () => RingView | null;
+  readonly repair: RepairMetrics;
   readonly totals: () => { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } | null;
 }
 
 export interface NodeCounters {
+  readonly repair: RepairMetrics;
   /** Body bytes that catch-up pulled from other replicas. */
   readonly transferredBytes: Counter;
   /** A layout was taken over: counts what it changed. */
@@ -68,6 +71,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     logBytes.set(totals.logBytes);
   });
   return {
+    repair: source.repair,
     transferredBytes: meter.counter({ name: 'dht_rebalance_transferred_bytes_total', help: 'Body bytes pulled from other replicas by catch-up.' }),
     onLayout: layoutCounters(meter),
   };

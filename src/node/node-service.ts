@@ -69,6 +69,23 @@ export interface MemberView {
   readonly heldShare: number;
 }
 
+/** What lacks a copy, as far as this node knows. */
+export interface RepairView {
+  readonly underReplicatedObjects: number;
+  /** Writes that other replicas missed and are yet to be told of. */
+  readonly hintsQueued: number;
+  /** Wall milliseconds of the oldest of them; now when there is none. */
+  readonly oldestHintMs: number;
+  /** Registers and bodies that wait to be brought here. */
+  readonly keysPending: number;
+  /** Others that this node still has to compare itself with since it was away. */
+  readonly comparisonsLeft: number;
+  /** Null: nothing waits. */
+  readonly oldestUnrepairedSeconds: number | null;
+  /** In words. */
+  readonly summary: string;
+}
+
 export interface RingView {
   readonly clusterId: string | null;
   readonly epoch: number;
@@ -81,6 +98,7 @@ export interface RingView {
   /** Number of arcs by what their live replicas allow now. */
   readonly arcs: { readonly total: number; readonly healthy: number; readonly degraded: number; readonly unavailable: number };
   readonly moves: { readonly arcs: number; readonly keysLeft: number; readonly bytesLeft: number; readonly estimatedSeconds: number | null };
+  readonly repair: RepairView;
   readonly isSafe: boolean;
   /** In words: whether everything is safe now, and if not, what is missing. */
   readonly safety: string;

@@ -6,7 +6,9 @@ import { BODY_LIMITS, type BodyLimits } from '../domain/body-limits.ts';
 import type { PeerOptions } from '../peer/peer-options.ts';
 import type { AntiEntropyOptions } from '../repair/anti-entropy.ts';
 import type { ArcPullOptions } from '../repair/arc-pull.ts';
-import type { BodyResyncOptions } from '../repair/body-resync.ts';
+import type { HintBookOptions } from '../repair/hint-book.ts';
+import type { HintSenderOptions } from '../repair/hint-sender.ts';
+import type { KeyRepairOptions } from '../repair/key-repair.ts';
 import type { BodyStagingOptions } from '../replication/body-staging.ts';
 import type { CoordinatorOptions } from '../replication/coordinator.ts';
 import type { LateBodiesOptions } from '../replication/late-bodies.ts';
@@ -26,7 +28,8 @@ export interface NodeTuning {
   readonly staging: Omit<BodyStagingOptions, 'chunkBytes' | 'progressMs'>;
   readonly pulls: Omit<BodyPullOptions, keyof BodyStreamOptions>;
   readonly lateBodies: LateBodiesOptions;
-  readonly resync: Omit<BodyResyncOptions, keyof ArcPullOptions>;
+  readonly keyRepair: Omit<KeyRepairOptions, keyof ArcPullOptions>;
+  readonly hints: HintBookOptions & Pick<HintSenderOptions, 'lookMs'>;
   /** Milliseconds between two ticks of the membership machine: a fraction of the ping interval. */
   readonly tickMs: number;
   /** Entries of a catch-up page: 92 bytes each, so that a page fits a frame's head. */
@@ -101,7 +104,10 @@ export const NODE_TUNING: NodeTuning = {
   staging: { sessionsMax: 1_024, wantedSilenceMs: 2_000 },
   pulls: { pullsMax: 8, waitingMax: 10_000 },
   lateBodies: { tasksMax: 1_024, waitMs: 1_000 },
-  resync: { pendingMax: 100_000, delayMinMs: 1_000, delayMaxMs: 60_000 },
+  // The longest pause is that between two comparisons: what an attempt finds then, a comparison finds as well.
+  keyRepair: { pendingMax: 100_000, workersMax: 8, delayMinMs: 1_000, delayMaxMs: 600_000, scanEntries: 512 },
+  // 50 MiB at most. With more keys than that, or after an hour, the comparison on return costs less than the list.
+  hints: { entriesMax: 200_000, ageMaxMs: 3_600_000, lookMs: 500 },
   tickMs: 50,
   pageEntriesMax: 512,
   recordKeysMax: 256,

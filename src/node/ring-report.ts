@@ -8,7 +8,7 @@ import { allReplicaSets, effectiveReplicas, type ReplicaSets } from '../ring/pla
 import { shares } from '../ring/shares.ts';
 import type { Fork } from '../membership/fork-watch.ts';
 import { downInWords, recoveryWarnings, removalInWords, type DownMembers } from './member-report.ts';
-import type { Liveness, RingView } from './node-service.ts';
+import type { Liveness, RepairView, RingView } from './node-service.ts';
 
 export interface RingReportInput {
   readonly layout: Layout | null;
@@ -18,15 +18,16 @@ export interface RingReportInput {
   readonly down: DownMembers;
   readonly fork: Fork | null;
   readonly moves: RingView['moves'];
+  readonly repair: RepairView;
 }
 
 export type ArcHealth = 'healthy' | 'degraded' | 'unavailable';
 
-export function ringReport({ layout, keyBits, self, liveness, down: downMembers, fork, moves }: RingReportInput): RingView {
+export function ringReport({ layout, keyBits, self, liveness, down: downMembers, fork, moves, repair }: RingReportInput): RingView {
   if (layout === null) {
     return {
       clusterId: null, epoch: 0, phase: 'none', M: keyBits, replicas: 0, replicationFactor: 0, members: [], voters: [],
-      arcs: { total: 0, healthy: 0, degraded: 0, unavailable: 0 }, moves, isSafe: false,
+      arcs: { total: 0, healthy: 0, degraded: 0, unavailable: 0 }, moves, repair, isSafe: false,
       safety: 'This node is in no ring yet.', isRemovable: true, removal: 'Yes: this node is in no ring.', recoveries: [], warnings: [],
     };
   }
@@ -34,7 +35,7 @@ export function ringReport({ layout, keyBits, self, liveness, down: downMembers,
   const arcs = arcHealth(layout, isUp);
   const share = shares(layout);
   const down = layout.members.filter((m) => !isUp(m.nodeId)).map((m) => m.name);
-  const { isSafe, safety } = safetyInWords(layout, arcs, down);
+  const { isSafe, safety } = safetyInWords(layout, arcs, down, repair);
   const { isRemovable, removal } = removalInWords(layout, self, isUp);
   const troubleOf = (nodeId: NodeId): string | null => {
     const member = downMembers.get(nodeId);
@@ -66,6 +67,7 @@ export function ringReport({ layout, keyBits, self, liveness, down: downMembers,
     voters: layout.members.filter((m) => layout.voters.includes(m.nodeId)).map((m) => m.name),
     arcs,
     moves,
+    repair,
     isSafe,
     safety,
     isRemovable,
@@ -99,12 +101,13 @@ function hasMajority(set: readonly NodeId[], isUp: (nodeId: NodeId) => boolean):
   return set.filter(isUp).length > set.length / 2;
 }
 
-function safetyInWords(layout: Layout, arcs: RingView['arcs'], down: readonly string[]): { isSafe: boolean; safety: string } {
+function safetyInWords(layout: Layout, arcs: RingView['arcs'], down: readonly string[], repair: RepairView): { isSafe: boolean; safety: string } {
   const who = down.length === 0 ? '' : ` Down: ${down.join(', ')}.`;
   if (arcs.unavailable > 0) {
     return { isSafe: false, safety: `No: ${arcs.unavailable} of ${arcs.total} arcs have no live majority and answer 503 until their nodes return.${who}` };
   }
   if (arcs.degraded > 0) return { isSafe: false, safety: `Serving, but ${arcs.degraded} of ${arcs.total} arcs lack a live replica.${who}` };
+  if (repair.underReplicatedObjects > 0 || repair.comparisonsLeft > 0) return { isSafe: false, safety: `Serving, every replica is up. ${repair.summary}` };
   if (layout.phase === 'moving') return { isSafe: true, safety: 'Yes; data is moving to its new owners, the old ones keep their copies until then.' };
   return { isSafe: true, safety: 'Yes: every replica of every arc is up.' };
 }

@@ -33,7 +33,7 @@ import { BodyStager, refusalOf, type BodyStagerOptions } from './body-stager.ts'
 import { KeyQueue } from './key-queue.ts';
 import { listNames } from './list-run.ts';
 import { readNearest } from './nearest-read.ts';
-import type { OperationContext, OperationOptions } from './operation-context.ts';
+import type { OperationContext, OperationOptions, RepairNotes } from './operation-context.ts';
 import { OperationTimers } from './operation-timers.ts';
 import { OutcomeResolver, type OutcomeResolverOptions } from './outcome-resolver.ts';
 import { ReadRun } from './read-run.ts';
@@ -46,6 +46,7 @@ export interface CoordinatorDeps {
   /** A stream of its own: operation ids, body ids, back-off. */
   readonly random: Random;
   readonly rules: Rules;
+  readonly repair: RepairNotes;
 }
 
 export interface CoordinatorOptions extends OperationOptions, BodyStagerOptions {

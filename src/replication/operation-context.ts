@@ -2,6 +2,7 @@
  * What every run of an operation needs: the doors, the node's one ballot clock, and how long to wait for what. Handed
  * down as one value so that a run costs a single object.
  */
+import type { Ballot } from '../domain/ballot.ts';
 import type { BodyLimits } from '../domain/body-limits.ts';
 import { elapsedMs, plusMs, type MonotonicMs } from '../domain/instant.ts';
 import type { NodeId } from '../domain/ids.ts';
@@ -41,7 +42,16 @@ export interface LargeBodies {
   readonly ahead: AheadBudget;
 }
 
+/** What operations notice that repair should know. Must be quick and never throw. */
+export interface RepairNotes {
+  /** The replica lacks this chosen write of the name: it did not accept it, or a read saw that it lags behind. */
+  readonly missed: (nodeId: NodeId, name: string, accepted: Ballot, cause: 'write' | 'read') => void;
+  /** A read had to choose the value again, and did, or could not. */
+  readonly readRepaired: (isOk: boolean) => void;
+}
+
 export interface OperationContext {
+  readonly repair: RepairNotes;
   readonly caller: PeerCaller;
   readonly views: ViewSource;
   readonly clock: Clock;

@@ -15,6 +15,7 @@
  * Source: protocol rule R8, section C.3.
  */
 import { assertNever } from '../domain/assert.ts';
+import { compareBallots, ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
 import type { NodeId } from '../domain/ids.ts';
 import type { MonotonicMs } from '../domain/instant.ts';
 import type { GetOutcome } from '../domain/object-operation.ts';
@@ -45,6 +46,8 @@ interface Round {
   open: number;
   isBodyOpen: boolean;
   told: NodeId[] | null;
+  /** Who reported what. */
+  readonly replies: { readonly id: NodeId; readonly accepted: Ballot }[];
   /** Replicas to which no call could be sent. */
   unsent: NodeId[] | null;
   grace: Timer | null;
@@ -93,7 +96,7 @@ export class ReadRun {
     const bodyFrom = this.#wantBody ? order[0] ?? null : null;
     const round: Round = {
       view, sets, tally: new ReadTally(sets, this.#context.rules), bodyFrom, bodyReply: null, unasked: order.slice(quorum), open: quorum,
-      isBodyOpen: bodyFrom !== null, told: null, unsent: null, grace: null, isPressed: false,
+      isBodyOpen: bodyFrom !== null, told: null, replies: [], unsent: null, grace: null, isPressed: false,
     };
     this.#round = round;
     this.#attempt++;
@@ -143,7 +146,10 @@ export class ReadRun {
       round.bodyReply = reply;
     }
     if (reply === null) round.tally.fail(id);
-    else round.tally.add(id, reply.accepted);
+    else {
+      round.replies.push({ id, accepted: reply.accepted?.ballot ?? ZERO_BALLOT });
+      round.tally.add(id, reply.accepted);
+    }
     this.#look(round);
   }
 
@@ -167,10 +173,21 @@ export class ReadRun {
         return;
       case 'settled':
         if (this.#needsBody(tally.highest) && round.isBodyOpen && !round.isPressed) this.#grace(round);
-        else this.#deliver(round, tally.highest, tally.holders);
+        else {
+          this.#tellLagging(round, tally.highest);
+          this.#deliver(round, tally.highest, tally.holders);
+        }
         return;
       default:
         assertNever(decision);
+    }
+  }
+
+  /** Replicas that were seen below the value that is chosen: they are told, and copy it themselves. */
+  #tellLagging(round: Round, highest: AcceptedValue | null): void {
+    if (highest === null) return;
+    for (const { id, accepted } of round.replies) {
+      if (compareBallots(accepted, highest.ballot) < 0) this.#context.repair.missed(id, this.#name, highest.ballot, 'read');
     }
   }
 
@@ -207,6 +224,7 @@ export class ReadRun {
   #settleByIdentity(round: Round): void {
     this.#end(round);
     this.#identity((end) => {
+      this.#context.repair.readRepaired(end.kind === 'settled');
       if (end.kind === 'settled' && end.result.kind === 'unchanged') this.#deliver(round, end.result.current, end.result.holders);
       else this.#again(round);
     });

@@ -52,6 +52,9 @@ interface Round {
   told: NodeId[] | null;
   /** Replicas to which no call could be sent. */
   unsent: NodeId[] | null;
+  /** Replicas that did not accept, as far as is known before the value is chosen. */
+  missed: NodeId[] | null;
+  isChosen: boolean;
 }
 
 export class WriteRun {
@@ -92,7 +95,7 @@ export class WriteRun {
     const position = hasher(this.#name, layout.keyBits);
     const sets = replicaSets(layout, position);
     const ballot = { epoch: layout.epoch, hlc: ballots.next(clock.wallNow(), refused.hlc), nodeId: view.self };
-    const round: Round = { view, sets, position, ballot, told: null, unsent: null };
+    const round: Round = { view, sets, position, ballot, told: null, unsent: null, missed: null, isChosen: false };
     this.#round = round;
     this.#attempt++;
     this.#operation.begin(ballot, sets, view.unreachable);
@@ -124,6 +127,7 @@ export class WriteRun {
     void this.#context.caller.call<'accept'>(target, request, this.#callMs()).then((outcome) => {
       const reply = outcome.kind === 'reply' ? outcome.reply : null;
       if (reply?.kind === 'accept-reply' && reply.state === 'body-missing') this.#onMissing(round, id);
+      if (!(reply?.kind === 'accept-reply' && (reply.state === 'accepted' || reply.state === 'body-pulling')) && reply?.kind !== 'stale-epoch') this.#onMissed(round, id);
       if (round !== this.#round) return;
       if (reply?.kind === 'accept-reply') {
         if (reply.state === 'body-pulling') this.#onPulling(round, id, reply.pulledBytes, () => { this.#accept(round, id, request); }, lost);
@@ -157,6 +161,8 @@ export class WriteRun {
       }
       case 'finished': {
         const { view, sets, position } = round;
+        round.isChosen = true;
+        for (const id of round.missed ?? []) this.#onMissed(round, id);
         this.#end({ kind: 'settled', result: step.result, round: { view, sets, position, chosenBy: this.#operation.chosenBy } });
         return;
       }
@@ -171,6 +177,12 @@ export class WriteRun {
     const isOwn = intent.kind === 'put' && record.kind === 'object' && record.body.bodyId === intent.body.bodyId;
     if (!isOwn || this.#body === null || Buffer.isBuffer(this.#body)) return reported;
     return [...this.#body, ...reported];
+  }
+
+  /** The replica lacks what this round chose, or will choose. */
+  #onMissed(round: Round, id: NodeId): void {
+    if (round.isChosen) this.#context.repair.missed(id, this.#name, round.ballot, 'write');
+    else round.missed = [...(round.missed ?? []), id];
   }
 
   /** Counts also when the round was over before: two of three are enough to end it, and the third may know most. */

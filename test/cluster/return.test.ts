@@ -36,6 +36,44 @@ async function putAll(scenario: Scenario, through: SimNode, count: number, body:
   }
 }
 
+/** Puts so that `c` never hears of it, and no node notices that a link was cut. */
+async function putWithout(scenario: Scenario, through: SimNode, c: SimNode, names: readonly string[]): Promise<void> {
+  scenario.network.cut(through.name, c.name);
+  for (const name of names) await scenario.put(through, name, `new ${name}`);
+  scenario.network.resetConnections(c.name);
+  scenario.network.heal(through.name, c.name);
+}
+
+describe('a replica that missed single writes', () => {
+  test('is told their keys by who coordinated them, and pulls them within seconds', async () => {
+    await play(async (scenario, [a, b, c]) => {
+      await putAll(scenario, a, 20, 'before');
+      await putWithout(scenario, a, c, ['file 3', 'file 7', 'another']);
+      expect(differences(scenario, a, c)).toBe(3);
+      await scenario.until(() => areAlike(scenario, a, b, c), () => `${differences(scenario, a, c)} are equal again`);
+      const { repair } = scenario.program(a).service.ring();
+      expect(repair).toMatchObject({ underReplicatedObjects: 0, hintsQueued: 0, oldestUnrepairedSeconds: null });
+    });
+  });
+
+  test('counts as lacking copies, in words, until it has them', async () => {
+    await play(async (scenario, [a, , c]) => {
+      await putAll(scenario, a, 20, 'before');
+      await scenario.sleep(100);
+      c.crash();
+      await scenario.sleep(3_000);
+      await scenario.put(a, 'file 3', 'meanwhile');
+      await scenario.sleep(3_000);
+      const during = scenario.program(a).service.ring();
+      expect(during).toMatchObject({ isSafe: false, repair: { underReplicatedObjects: 20, hintsQueued: 1 } });
+      expect(during.repair.summary).toMatch(/20 objects known here lack a copy; the oldest has waited for \d+ s/);
+      c.start();
+      await scenario.rest();
+      await scenario.until(() => scenario.program(a).service.ring().isSafe && scenario.program(c).service.ring().isSafe, () => scenario.program(a).service.ring().safety);
+    });
+  });
+});
+
 describe('a replica that was away', () => {
   test('is alike again within seconds after it was down during 500 writes', async () => {
     await play(async (scenario, [a, b, c]) => {

@@ -100,6 +100,7 @@ export class ListingRing {
       caller: this.#caller(), views: at.views, clock, random: new SimRandom(at.id), rules: ALL_RULES,
       ballots: new HybridClock(), timers: new OperationTimers(clock),
       large: { pauses: new Pauses(clock), ahead: new AheadBudget(0) }, options: OPTIONS,
+      repair: { missed: () => undefined, readRepaired: () => undefined },
     };
     const deadline = plusMs(clock.monotonicNow(), OPTIONS.operationDeadlineMs);
     return clock.until(listNames(context, { prefix: '', delimiter: null, limit: 1000, cursor: null, ...request }, deadline));

@@ -1,4 +1,5 @@
 import { BODY_LIMITS, type BodyLimits } from '../../src/domain/body-limits.ts';
+import type { Ballot } from '../../src/domain/ballot.ts';
 import type { ClusterId, NodeId } from '../../src/domain/ids.ts';
 import type { MonotonicMs, WallMs } from '../../src/domain/instant.ts';
 import type { Layout } from '../../src/domain/layout.ts';
@@ -10,6 +11,7 @@ import type { Clock, Timer } from '../../src/ports/clock.ts';
 import type { PeerReply, PeerRequest, ReplyOf, RequestKind, RequestOf } from '../../src/protocol/message.ts';
 import { BodyStaging } from '../../src/replication/body-staging.ts';
 import { Coordinator, type CoordinatorOptions } from '../../src/replication/coordinator.ts';
+import type { RepairNotes } from '../../src/replication/operation-context.ts';
 import { Replica } from '../../src/replication/replica.ts';
 import type { ClusterView, ViewSource } from '../../src/ring/cluster-view.ts';
 import { BodyPull } from '../../src/transfer/body-pull.ts';
@@ -131,6 +133,8 @@ export class ReplicaRing {
   readonly clock = new ManualClock();
   readonly nodes: readonly RingNode[];
   readonly calls: { readonly from: NodeId; readonly to: NodeId; readonly request: PeerRequest }[] = [];
+  /** What coordinators told repair. */
+  readonly missed: { readonly seenBy: NodeId; readonly missedBy: NodeId; readonly name: string; readonly accepted: Ballot; readonly cause: string }[] = [];
   interfere: Interference = () => undefined;
   /** By all pulls of large bodies. */
   pulledBytes = 0;
@@ -151,7 +155,11 @@ export class ReplicaRing {
       const replica = new Replica({ store, views, caller, rules, pauses, staging, pulls, onLacking: (name) => { lacking.push(name); } }, {
         inlineBytesMax: bodies.inlineBytesMax, bodyFetchTimeoutMs: 500, lateBodies: { tasksMax: 4, waitMs: 1_000 },
       });
-      const coordinator = new Coordinator({ caller, views, clock: this.clock, random: new SimRandom(id), rules }, { ...OPTIONS, bodies, streams });
+      const repair: RepairNotes = {
+        missed: (missedBy, name, accepted, cause) => { this.missed.push({ seenBy: id, missedBy, name, accepted, cause }); },
+        readRepaired: () => undefined,
+      };
+      const coordinator = new Coordinator({ caller, views, clock: this.clock, random: new SimRandom(id), rules, repair }, { ...OPTIONS, bodies, streams });
       return { id, store, views, replica, staging, pulls, pauses, lacking, coordinator };
     });
   }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { ALL_RULES } from '../../../src/domain/rules.ts';
-import { BodyResync } from '../../../src/repair/body-resync.ts';
+import { KeyRepair } from '../../../src/repair/key-repair.ts';
+import { SimRandom } from '../../../src/sim/sim-random.ts';
 import { CopySource } from '../../../src/repair/copy-source.ts';
 import type { PeerCaller } from '../../../src/peer/peer-caller.ts';
 import { drained, type ReplicaRing } from '../../support/replica-ring.ts';
@@ -9,7 +10,7 @@ import { bodyIdAt, bytesOf, KEY, largeRing, putBytes, until } from '../../suppor
 const BYTES = bytesOf(330);
 
 /** A resync at node c; copies are asked of the other nodes directly, everything else goes through the ring. */
-function resyncAt(ring: ReplicaRing): BodyResync {
+function resyncAt(ring: ReplicaRing): KeyRepair {
   const node = ring.node(2);
   const sources = new Map(ring.nodes.map(({ id, store, views }) => [id, new CopySource({ store, views }, { pageEntriesMax: 10 })]));
   const call = async (target: { readonly nodeId: never }, request: { readonly kind: string }): Promise<unknown> => {
@@ -21,10 +22,11 @@ function resyncAt(ring: ReplicaRing): BodyResync {
   let isCut = false;
   ring.interfere = () => (isCut ? 'lose-request' : undefined);
   cut = (value) => { isCut = value; };
-  return new BodyResync({
+  return new KeyRepair({
     caller: { call: call as unknown as PeerCaller['call'] }, store: node.store, views: node.views, rules: ALL_RULES, pulls: node.pulls, clock: ring.clock,
     identityRound: (name) => node.coordinator.identityRound(name), onBytes: () => undefined,
-  }, { pageEntriesMax: 10, recordKeysMax: 4, callTimeoutMs: 500, pendingMax: 2, delayMinMs: 1_000, delayMaxMs: 8_000 });
+    random: new SimRandom('repair'), pauses: node.pauses, onAttempt: () => undefined,
+  }, { pageEntriesMax: 10, recordKeysMax: 4, callTimeoutMs: 500, pendingMax: 2, workersMax: 2, delayMinMs: 1_000, delayMaxMs: 8_000, scanEntries: 10 });
 }
 let cut: (isCut: boolean) => void = () => undefined;
 
@@ -41,7 +43,7 @@ describe('a register that a replica lacks', () => {
   test('is taken later, record and body', async () => {
     const ring = await ringWithout();
     const resync = resyncAt(ring);
-    resync.add('n');
+    resync.addLacking('n');
     await until(ring, () => resync.pendingCount === 0);
     expect(ring.node(2).store.head(KEY)?.accepted).toEqual(ring.node(0).store.head(KEY)?.accepted);
     expect((await ring.node(2).store.readBody(KEY, bodyIdAt(ring.node(0)), 0, 400))?.bytes.equals(BYTES)).toBe(true);
@@ -51,7 +53,7 @@ describe('a register that a replica lacks', () => {
     const ring = await ringWithout();
     const resync = resyncAt(ring);
     cut(true);
-    resync.add('n');
+    resync.addLacking('n');
     await until(ring, () => ring.clock.nowMs > 20_000);
     expect(resync.pendingCount).toBe(1);
     cut(false);
@@ -65,7 +67,7 @@ describe('a register that a replica lacks', () => {
     const accepted = ring.node(0).store.head(KEY)?.accepted;
     if (accepted === undefined) throw new Error('nothing accepted');
     await ring.node(2).store.promise(KEY, 'n', { ...accepted, hlc: accepted.hlc + 1 }, null);
-    resync.add('n');
+    resync.addLacking('n');
     await until(ring, () => resync.pendingCount === 0);
     await until(ring, () => ring.node(2).store.head(KEY)?.kind === 'object');
     expect(ring.node(2).store.holdsBody(KEY, bodyIdAt(ring.node(0)))).toBe(true);
@@ -74,7 +76,7 @@ describe('a register that a replica lacks', () => {
   test('waits in a bounded queue, which ends with the node', async () => {
     const ring = await ringWithout();
     const resync = resyncAt(ring);
-    for (const name of ['x', 'y', 'z', 'x']) resync.add(name);
+    for (const name of ['x', 'y', 'z', 'x']) resync.addLacking(name);
     expect(resync.pendingCount).toBe(2);
     resync.stop();
     expect(resync.pendingCount).toBe(0);
