@@ -65,7 +65,7 @@ export const NODE_TUNING: NodeTuning = {
     recordCacheBytes: 32 * 1024 * 1024,
     bodyCacheBytes: 64 * 1024 * 1024,
     stagedBodiesMax: 100_000,
-    upkeep: { checkpointBytes: 256 * 1024 * 1024, bytesPerSecond: 64 * 1024 * 1024 },
+    upkeep: { checkpointBytes: 256 * 1024 * 1024, liveShareMin: 0.5, bytesPerSecond: 64 * 1024 * 1024 },
   },
   peer: {
     dialTimeoutMs: 2_000,

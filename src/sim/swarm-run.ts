@@ -38,7 +38,7 @@ export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeR
     tuning: {
       ...NODE_TUNING,
       bodies,
-      store: { segmentBytes: 2 ** 20, recordCacheBytes: 2 ** 12, bodyCacheBytes: 2 ** 18, stagedBodiesMax: 1000, upkeep: { checkpointBytes: 2 ** 14, bytesPerSecond: 2 ** 24 } },
+      store: { segmentBytes: 2 ** 20, recordCacheBytes: 2 ** 12, bodyCacheBytes: 2 ** 18, stagedBodiesMax: 1000, upkeep: { checkpointBytes: 2 ** 14, liveShareMin: 0.5, bytesPerSecond: 2 ** 24 } },
       pageEntriesMax: 3,
       recordKeysMax: 2,
       listing: { entriesMax: 3, looksMax: 5 },

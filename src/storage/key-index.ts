@@ -151,11 +151,14 @@ export class KeyIndex {
     bucket.bytes.writeUIntBE(bodyAt, slot * ENTRY_BYTES + BODY_AT, 6);
   }
 
-  /** The log has the accepted record in another place now. */
-  setRecordAt(key: ObjectKey, recordAt: number, recordBytes: number): void {
-    const { bytes, at } = this.#entryFor(key);
-    bytes.writeUIntBE(recordAt, at + RECORD_AT, 6);
-    bytes.writeUInt32BE(recordBytes, at + RECORD_BYTES);
+  /** The accepted record, if it is the one at `from`, is in another place of the log now. */
+  moveRecord(key: ObjectKey, from: number, recordAt: number, recordBytes: number): void {
+    const bucket = this.#bucketOf(key);
+    const slot = bucket === null ? -1 : this.#slotOf(bucket);
+    if (bucket === null || slot < 0 || bucket.bytes.readUIntBE(slot * ENTRY_BYTES + RECORD_AT, 6) !== from) return;
+    this.#beforeChange?.(this.#wanted.readUInt16BE(0));
+    bucket.bytes.writeUIntBE(recordAt, slot * ENTRY_BYTES + RECORD_AT, 6);
+    bucket.bytes.writeUInt32BE(recordBytes, slot * ENTRY_BYTES + RECORD_BYTES);
   }
 
   /** Whether something is accepted for the key whose bytes are at `at`. */

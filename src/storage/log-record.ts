@@ -35,6 +35,10 @@ export type LogRecord =
   | { readonly kind: 'promised-founder'; readonly founder: NodeId }
   | { readonly kind: 'remember'; readonly peer: NodeId; readonly boot: number; readonly position: number }
   | { readonly kind: 'abandon-layout'; readonly clusterId: ClusterId }
+  /** Compaction: the accepted record at log position `from` is here now; nothing else about it changes. */
+  | { readonly kind: 'move-record'; readonly key: ObjectKey; readonly name: string; readonly ballot: Ballot; readonly from: number; readonly record: ObjectRecord }
+  /** The body at log position `from` is behind this record now. `key`: whose record names it; null: it is staged. */
+  | { readonly kind: 'move-body'; readonly key: ObjectKey | null; readonly bodyId: BodyId; readonly from: number }
   /** The body's file is in its place, whole and durable. */
   | { readonly kind: 'body-file'; readonly key: ObjectKey; readonly bodyId: BodyId; readonly size: number; readonly sha256: string };
 
@@ -51,6 +55,8 @@ const TYPE_NUMBERS: Readonly<Record<LogRecord['kind'], number>> = {
   remember: 10,
   'abandon-layout': 11,
   'body-file': 12,
+  'move-record': 13,
+  'move-body': 14,
 };
 
 const KINDS = new Map(Object.entries(TYPE_NUMBERS).map(([kind, number]) => [number, kind as LogRecord['kind']]));
@@ -73,6 +79,18 @@ export function writeLogRecord(writer: BinaryWriter, record: LogRecord): void {
       writer.ballot(record.ballot);
       writer.u64(record.bodyAt);
       writeRecord(writer, record.record);
+      return;
+    case 'move-record':
+      writer.hex(record.key, 20);
+      writer.text(record.name);
+      writer.ballot(record.ballot);
+      writer.u64(record.from);
+      writeRecord(writer, record.record);
+      return;
+    case 'move-body':
+      writer.optional(record.key, (w, key) => { w.hex(key, 20); });
+      writer.hex(record.bodyId, 16);
+      writer.u64(record.from);
       return;
     case 'stage':
       writer.hex(record.key, 20);
@@ -134,6 +152,10 @@ function readFields(kind: LogRecord['kind'], reader: BinaryReader): LogRecord {
       return { kind, key: readKey(reader), name: reader.text(NAME_BYTES_MAX), ballot: reader.ballot(), staged: reader.optional((r) => r.hex(16) as BodyId) };
     case 'accept':
       return { kind, key: readKey(reader), name: reader.text(NAME_BYTES_MAX), ballot: reader.ballot(), bodyAt: reader.u64(), record: readRecord(reader) };
+    case 'move-record':
+      return { kind, key: readKey(reader), name: reader.text(NAME_BYTES_MAX), ballot: reader.ballot(), from: reader.u64(), record: readRecord(reader) };
+    case 'move-body':
+      return { kind, key: reader.optional(readKey), bodyId: reader.hex(16) as BodyId, from: reader.u64() };
     case 'stage':
       return { kind, key: readKey(reader), bodyId: reader.hex(16) as BodyId };
     case 'floor':

@@ -1,32 +1,43 @@
 /**
- * What keeps the log short: a checkpoint from time to time, and then away with the segments that nothing needs.
+ * What keeps the log short: a checkpoint from time to time, away with the segments that nothing needs any more, and
+ * compaction of those that little is left of.
  *
- *   log grew by checkpointBytes --> write a checkpoint --> it is durable --> drop the third newest checkpoint, and
- *   the segments that end before the *older* of the two that are kept and that the new one doesn't name
+ *   log grew by checkpointBytes --> checkpoint, durable --> drop the third newest checkpoint, and the segments that end before
+ *        ^                                                  the *older* of the two kept and that the new one doesn't name
+ *        |                                                        |
+ *        |            enough to give back: at once                v
+ *        +------------------------------------------- copy what is in use in segments with a live share of at most
+ *                                                     liveShareMin to the end of the log
  *
  * Two checkpoints are kept, so that a damaged one costs a longer start and nothing else. All is done by one task at a time.
- * It is paced, because it shares the disk with clients; a store that stops doesn't wait for it, but writes one last
- * checkpoint when that makes the next start clearly shorter.
+ * It is paced, because it shares the disk with clients, but for a log that has become far too long; a store that stops doesn't
+ * wait for it, and writes one last checkpoint when that makes the next start clearly shorter.
  *
  * A full disk ends an attempt, and a later one may succeed. Any other error of the disk is the log's own: the process ends.
+ *
  * Cost: a checkpoint for each checkpointBytes of log, or for as many bytes as the last checkpoint had: so at most every second
- * byte written is of a checkpoint.
- * Source: protocol section F.2 "Checkpoint".
+ * byte written is of a checkpoint; and at most one byte copied for each byte given back. The log is at most
+ * live / liveShareMin + 3 checkpointBytes long, and what comes in while a round goes on.
+ * Source: protocol section F.2 "Checkpoint"; [LFS] "Segment cleaning policies".
  */
+import { elapsedMs } from '../domain/instant.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Disk } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
 import { isFull } from './body-disk.ts';
 import { parseCheckpointName } from './checkpoint-format.ts';
 import { writeCheckpoint, type Checkpoint } from './checkpoint-writer.ts';
+import { compactSegment } from './log-compaction.ts';
 import type { Log } from './log.ts';
 import { segmentName } from './log-format.ts';
-import { unnamedSegments, type SegmentCensus } from './segment-census.ts';
+import { liveShare, unnamedSegments, type SegmentCensus } from './segment-census.ts';
 import type { StoreState } from './store-state.ts';
 
 export interface LogUpkeepTuning {
   /** Bytes of log between two checkpoints at least. Higher: less to write, a longer start after a crash. */
   readonly checkpointBytes: number;
+  /** Live part of a segment, 0 to 1, up to which it is compacted. Higher: a shorter log, more copying. */
+  readonly liveShareMin: number;
   /** Bytes a second that are read or written in the background. Higher: sooner done, more felt by clients. */
   readonly bytesPerSecond: number;
 }
@@ -38,6 +49,22 @@ export interface LogUpkeepDeps {
   readonly log: Log;
   readonly state: StoreState;
   readonly onFailure: (error: unknown) => void;
+  readonly onDamage: (detail: string) => void;
+}
+
+/** What the upkeep has done since the start, and what it found last. */
+export interface UpkeepReport {
+  /** Bytes of the log that something points at, when they were counted last: at the start, and by each checkpoint. */
+  readonly liveBytes: number;
+  /** Bytes of log that a start would repeat. */
+  readonly sinceCheckpointBytes: number;
+  /** Of the newest checkpoint; 0: there is none. */
+  readonly checkpointBytes: number;
+  readonly checkpointMs: number;
+  readonly checkpoints: number;
+  readonly compactedSegments: number;
+  readonly copiedBytes: number;
+  readonly removedSegments: number;
 }
 
 export interface LogUpkeepOptions extends LogUpkeepTuning {
@@ -52,6 +79,8 @@ export interface LogUpkeepOptions extends LogUpkeepTuning {
 const SMALL_PART = 16;
 /** Repeating a byte of log takes at least this many times as long as writing a byte of a checkpoint. */
 const REPEATING_COSTS = 4;
+/** A log this many times as long as what is live in it, beside the checkpoints' share, is shortened without pauses. */
+const FAR_TOO_LONG = 3;
 /** Milliseconds that a pause is worth a timer. */
 const PAUSE_MS_MIN = 5;
 
@@ -69,18 +98,35 @@ export class LogUpkeep {
   #isHurried = false;
   #pausing: { readonly timer: Timer; readonly stop: () => void } | null = null;
   #owedMs = 0;
+  #census: SegmentCensus;
+  /** Segments with a record that can't be read: they stay. */
+  readonly #rotten = new Set<number>();
+  #checkpoints = 0;
+  #checkpointMs = 0;
+  #compactedSegments = 0;
+  #copiedBytes = 0;
+  #removedSegments = 0;
 
-  constructor(deps: LogUpkeepDeps, options: LogUpkeepOptions, found: { readonly checkpoint: Checkpoint | null }) {
+  constructor(deps: LogUpkeepDeps, options: LogUpkeepOptions, found: { readonly checkpoint: Checkpoint | null; readonly census: SegmentCensus }) {
     this.#deps = deps;
     this.#options = options;
     this.#newest = found.checkpoint;
+    this.#census = found.census;
     this.#dueAt = this.#dueAfter(found.checkpoint);
+  }
+
+  report(): UpkeepReport {
+    return {
+      liveBytes: this.#census.total, sinceCheckpointBytes: this.#deps.log.durablePosition - (this.#newest?.position ?? 0),
+      checkpointBytes: this.#newest?.bytes ?? 0, checkpointMs: this.#checkpointMs, checkpoints: this.#checkpoints,
+      compactedSegments: this.#compactedSegments, copiedBytes: this.#copiedBytes, removedSegments: this.#removedSegments,
+    };
   }
 
   /** The log has grown. */
   batchDone(): void {
     if (this.#task !== null || this.#isStopping || this.#deps.log.durablePosition < this.#dueAt) return;
-    this.#task = this.#run().finally(() => { this.#task = null; });
+    this.#task = this.#attempt(() => this.#round()).finally(() => { this.#task = null; });
   }
 
   /** Ends what is under way; then a last checkpoint, if it is worth it. */
@@ -91,14 +137,13 @@ export class LogUpkeep {
     await this.#task;
     if (this.#deps.log.failure !== null || !this.#isWorthStopping()) return;
     this.#isHurried = true;
-    await this.#run();
+    await this.#attempt(() => this.#checkpoint());
   }
 
-  async #run(): Promise<void> {
-    const { disk, log, state, operatorLog, onFailure } = this.#deps;
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    const { log, operatorLog, onFailure } = this.#deps;
     try {
-      const written = await writeCheckpoint({ disk, log, state, pause: (bytes) => this.#pause(bytes) }, this.#options);
-      if (written !== null) await this.#replace(written.checkpoint, written.census);
+      await work();
     } catch (error) {
       if (error instanceof Stopped || log.failure !== null) return;
       if (!isFull(error)) {
@@ -110,12 +155,52 @@ export class LogUpkeep {
     }
   }
 
+  /** Goes on as long as there is enough to give back; each time the log is shorter. */
+  async #round(): Promise<void> {
+    do await this.#checkpoint();
+    while (await this.#compact() >= Math.max(this.#options.checkpointBytes, this.#newest?.bytes ?? 0));
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { disk, log, state, clock } = this.#deps;
+    const start = clock.monotonicNow();
+    const written = await writeCheckpoint({ disk, log, state, pause: (bytes) => this.#pause(bytes) }, this.#options);
+    if (written === null) return;
+    this.#checkpoints++;
+    this.#checkpointMs = elapsedMs(start, clock.monotonicNow());
+    await this.#replace(written.checkpoint, written.census);
+  }
+
+  /** Bytes that the next checkpoint gives back. */
+  async #compact(): Promise<number> {
+    const { log, state, clock, onDamage } = this.#deps;
+    const census = this.#census;
+    const before = this.#newest?.position ?? 0;
+    const victims = log.segments.all()
+      .filter((segment) => segment.end !== null && segment.end <= before && !this.#rotten.has(segment.number))
+      .map((segment) => ({ segment, share: liveShare(segment, census) }))
+      .filter(({ share }) => share <= this.#options.liveShareMin)
+      .sort((a, b) => a.share - b.share);
+    let freed = 0;
+    for (const { segment, share } of victims) {
+      const compacted = share === 0 ? { copiedBytes: 0, isRotten: false } : await compactSegment({
+        log, state, onDamage, now: () => clock.monotonicNow(), pause: (bytes) => this.#pause(bytes),
+      }, segment);
+      this.#copiedBytes += compacted.copiedBytes;
+      if (share > 0) this.#compactedSegments++;
+      if (compacted.isRotten) this.#rotten.add(segment.number);
+      else freed += (segment.end ?? 0) - segment.position - compacted.copiedBytes;
+    }
+    return freed;
+  }
+
   /** The new checkpoint is durable. */
   async #replace(checkpoint: Checkpoint, census: SegmentCensus): Promise<void> {
     const { disk, log } = this.#deps;
     const { directory } = this.#options;
     const older = this.#newest;
     this.#newest = checkpoint;
+    this.#census = census;
     this.#dueAt = this.#dueAfter(checkpoint);
     for (const name of await disk.list(directory)) {
       const position = parseCheckpointName(name);
@@ -124,6 +209,7 @@ export class LogUpkeep {
     for (const number of older === null ? [] : unnamedSegments(log.segments, census, older.position)) {
       await log.segments.remove(number);
       await disk.remove(`${directory}/${segmentName(number)}`);
+      this.#removedSegments++;
     }
     await disk.syncDirectory(directory);
   }
@@ -140,12 +226,16 @@ export class LogUpkeep {
     return grown >= this.#options.checkpointBytes / SMALL_PART && grown * REPEATING_COSTS >= stateBytes;
   }
 
+  #isFarTooLong(): boolean {
+    return this.#deps.log.bytes > FAR_TOO_LONG * (this.#census.total + 2 * this.#options.checkpointBytes);
+  }
+
   async #pause(bytes: number): Promise<void> {
     if (this.#isHurried) return;
     if (this.#isStopping) throw new Stopped();
     this.#owedMs += (bytes / this.#options.bytesPerSecond) * 1000;
     if (this.#owedMs < PAUSE_MS_MIN) return;
-    const pauseMs = this.#owedMs;
+    const pauseMs = this.#isFarTooLong() ? 0 : this.#owedMs;
     this.#owedMs = 0;
     await new Promise<void>((resolve, reject) => {
       const timer = this.#deps.clock.after(pauseMs, resolve);

@@ -18,7 +18,6 @@ import type { Layout } from '../domain/layout.ts';
 import { NAME_BYTES_MAX } from '../domain/limits.ts';
 import type { ObjectKey, Position, RingArc } from '../domain/ring-position.ts';
 import type { ObjectRecord } from '../domain/stored-object.ts';
-import { BinaryReader, DecodeError } from '../encoding/binary-reader.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Disk, DiskLock } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
@@ -30,12 +29,12 @@ import { HeldBodies } from './held-bodies.ts';
 import type { Identity } from './identity-file.ts';
 import type { IndexEntry } from './key-index.ts';
 import { Log, type Appended } from './log.ts';
-import { RECORD_HEADER_BYTES, recordCrc } from './log-format.ts';
-import { readLogRecord, type LogRecord } from './log-record.ts';
-import { LogUpkeep, type LogUpkeepTuning } from './log-upkeep.ts';
+import type { LogRecord } from './log-record.ts';
+import { LogUpkeep, type LogUpkeepTuning, type UpkeepReport } from './log-upkeep.ts';
 import type { BodyWriter, LayoutSlot, LoadedRecord, NamedEntry, NodeStateStore, RegisterHead, RegisterStore, ScanEntry } from './register-store.ts';
 import { openStoreDirectory, type OpenRefusal, type StoreDirectory } from './store-directory.ts';
 import { StoreState } from './store-state.ts';
+import { parseAccepted } from './stored-record.ts';
 
 export interface ObjectStoreDeps {
   readonly disk: Disk;
@@ -134,7 +133,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
       end,
     );
     this.#upkeep = new LogUpkeep(
-      { ...deps, operatorLog: deps.log, log: this.#log, state },
+      { ...deps, operatorLog: deps.log, log: this.#log, state, onDamage: (detail) => { this.#reportDamage(detail); } },
       { ...options.upkeep, directory: logDirectory, nodeId: identity.nodeId, keyBits: identity.keyBits, salt },
       recovered,
     );
@@ -176,7 +175,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     const cached = this.#records.get(position);
     if (cached !== null) return cached;
     if (!this.#log.holds(position)) return null;
-    const loaded = parseAccept(await this.#log.read(position, bytes), bytes);
+    const loaded = parseAccepted(await this.#log.read(position, bytes), bytes);
     if (loaded === null) {
       this.#reportDamage(`the record at log position ${position} fails its checksum`);
       throw new DhtError('DHT_ERR_DATA_DAMAGED', `the record at log position ${position} fails its checksum`);
@@ -239,6 +238,11 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } {
     const { registers, objects, bodyBytes } = this.#state.index;
     return { registers, objects, bodyBytes, logBytes: this.#log.bytes };
+  }
+
+  /** Checkpoints and compaction, as they are now. */
+  upkeep(): UpkeepReport {
+    return this.#upkeep.report();
   }
 
   // ----------------------------------------------------------------------------------------------- registers: changes
@@ -361,18 +365,6 @@ function headOf(entry: IndexEntry): RegisterHead {
   const { promised, accepted, kind, bodyId, size, recordAt, recordBytes } = entry;
   const location: RecordLocation = { position: recordAt, bytes: recordBytes };
   return { promised, accepted, kind, bodyId, size, recordAt: location };
-}
-
-/** Null: not the accept record that was written there. */
-function parseAccept(stored: Buffer, bytes: number): LoadedRecord | null {
-  if (stored.length !== bytes || recordCrc(stored) !== stored.readUInt32BE(0)) return null;
-  try {
-    const record = readLogRecord(stored[4] ?? 0, new BinaryReader(stored, RECORD_HEADER_BYTES));
-    return record.kind === 'accept' ? { name: record.name, record: record.record } : null;
-  } catch (error) {
-    if (error instanceof DecodeError) return null;
-    throw error;
-  }
 }
 
 /** What the log could write but recovery or the index couldn't take. */

@@ -65,6 +65,12 @@ export class StoreState {
       case 'accept':
         this.#accept(record, at);
         return;
+      case 'move-record':
+        this.index.moveRecord(record.key, record.from, at.recordAt, at.recordBytes);
+        return;
+      case 'move-body':
+        this.#moveBody(record, at.bodyAt);
+        return;
       case 'stage':
         this.#staged.add(record.bodyId, { at: at.bodyAt, size: bodyBytes }, now);
         return;
@@ -120,6 +126,13 @@ export class StoreState {
     if (staged !== null) return staged;
     const entry = this.index.find(key);
     return entry !== null && entry.bodyId === bodyId && entry.bodyAt !== 0 ? { at: entry.bodyAt, size: entry.size } : null;
+  }
+
+  /** Whether the body is at that position of the log, staged or, with `key`, named by the accepted record. */
+  isBodyAt(key: ObjectKey | null, bodyId: BodyId, at: number): boolean {
+    if (this.#staged.locationOf(bodyId)?.at === at) return true;
+    const entry = key === null ? null : this.index.find(key);
+    return entry !== null && entry.bodyId === bodyId && entry.bodyAt === at;
   }
 
   /** The body's bytes are rotten or missing: it is no longer held. `key` null: it was staged. */
@@ -214,6 +227,12 @@ export class StoreState {
     if (!before.wasAccepted) this.names.add(record.name, key);
     if (before.fileBodyId !== null && before.fileBodyId !== body?.bodyId) this.#unnamed.add(before.fileBodyId);
     if (body !== null && bodyAt !== 0) this.#staged.delete(body.bodyId);
+  }
+
+  #moveBody({ key, bodyId, from }: LogRecord & { kind: 'move-body' }, to: number): void {
+    if (this.#staged.locationOf(bodyId)?.at === from) this.#staged.move(bodyId, to);
+    const entry = key === null ? null : this.index.find(key);
+    if (key !== null && entry !== null && entry.bodyId === bodyId && entry.bodyAt === from) this.index.setBodyAt(key, to);
   }
 
   #release(key: ObjectKey): void {

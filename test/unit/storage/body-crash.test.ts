@@ -17,7 +17,7 @@ import { testRandom, testSimDisk } from './test-disk.ts';
 
 const CHUNK = 300;
 const OPTIONS = {
-  segmentBytes: 4096, upkeep: { checkpointBytes: 2000, bytesPerSecond: Infinity }, recordCacheBytes: 0, bodyCacheBytes: 0, bodies: { ...BODY_LIMITS, inlineBytesMax: 300, chunkBytes: CHUNK, lagBytesMax: 1200 },
+  segmentBytes: 4096, upkeep: { checkpointBytes: 2000, liveShareMin: 0.5, bytesPerSecond: Infinity }, recordCacheBytes: 0, bodyCacheBytes: 0, bodies: { ...BODY_LIMITS, inlineBytesMax: 300, chunkBytes: CHUNK, lagBytesMax: 1200 },
 };
 
 const isInline = (n: number): boolean => n % 3 === 0;

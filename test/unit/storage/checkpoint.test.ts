@@ -17,9 +17,9 @@ import { testRandom, testSimDisk } from './test-disk.ts';
 
 
 const LOG = `${DIRECTORY}/log`;
-const NEVER = { upkeep: { checkpointBytes: Infinity, bytesPerSecond: Infinity } };
+const NEVER = { upkeep: { checkpointBytes: Infinity, liveShareMin: 0.5, bytesPerSecond: Infinity } };
 const OFTEN: Partial<ObjectStoreOptions> = {
-  segmentBytes: 4096, recordCacheBytes: 0, bodyCacheBytes: 0, upkeep: { checkpointBytes: 10_000, bytesPerSecond: Infinity },
+  segmentBytes: 4096, recordCacheBytes: 0, bodyCacheBytes: 0, upkeep: { checkpointBytes: 10_000, liveShareMin: 0.5, bytesPerSecond: Infinity },
 };
 
 const keyOf = (n: number): ReturnType<typeof keyAt> => keyAt((n * 0x1234_5678_9ab) % 2 ** 48, n);
@@ -111,6 +111,7 @@ describe('a checkpoint', () => {
         await again.close();
       }
       expect(namesOf(disk, '.ckpt')).toHaveLength(2);
+      expect(namesOf(disk, '.seg').length).toBeLessThan(45);
     }
   });
 

@@ -14,7 +14,7 @@ import type { ObjectStore } from '../../../src/storage/object-store.ts';
 import { arc, ballot, bodyId, DIRECTORY, keyAt, liveRecord, node, opened, openStore, silentLog, tombstone } from './store-fixture.ts';
 import { testClock, testRandom } from './test-disk.ts';
 
-const SMALL = { segmentBytes: 4096, recordCacheBytes: 0, bodyCacheBytes: 0, upkeep: { checkpointBytes: 5000, bytesPerSecond: Infinity } };
+const SMALL = { segmentBytes: 4096, recordCacheBytes: 0, bodyCacheBytes: 0, upkeep: { checkpointBytes: 5000, liveShareMin: 0.5, bytesPerSecond: Infinity } };
 
 interface RegisterModel {
   promised: Ballot;

@@ -24,7 +24,7 @@ export const storeOptions: ObjectStoreOptions = {
   recordCacheBytes: 1024 * 1024,
   bodyCacheBytes: 1024 * 1024,
   stagedBodiesMax: 1000,
-  upkeep: { checkpointBytes: Infinity, bytesPerSecond: Infinity },
+  upkeep: { checkpointBytes: Infinity, liveShareMin: 0.5, bytesPerSecond: Infinity },
   bodies: BODY_LIMITS,
   resolveBeforeSync: false,
   unlinkBeforeSync: false,
