@@ -162,7 +162,9 @@ export async function assembleNode(
       void keyRepair.scanBodies();
     },
   }, { ...copyOptions, ...tuning.antiEntropy, arcsAtOnce: tuning.arcsAtOnce });
-  const release = new Release({ caller, clock, log, store, views: driver, onDone: () => { events.onReleased(); } }, copyOptions);
+  const release = new Release({
+    caller, clock, log, store, views: driver, settle: (name, epoch) => coordinator.settle(name, epoch), onDone: () => { events.onReleased(); },
+  }, { ...copyOptions, loneRecordsMax: tuning.loneRecordsMax });
   const confirmation = new BootConfirmation({
     caller, clock, self: store.nodeId, recovered, layout: () => driver.current()?.layout ?? null,
     onConfirmed: () => { driver.confirm(); },

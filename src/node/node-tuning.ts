@@ -37,6 +37,8 @@ export interface NodeTuning {
   /** Keys of one request for records. */
   readonly recordKeysMax: number;
   readonly listing: ListSourceOptions;
+  /** Identity rounds for records that an ex-owner alone has, in one pass of its release. They are rare; a flood of them must not be one. */
+  readonly loneRecordsMax: number;
   readonly antiEntropy: Pick<AntiEntropyOptions, 'intervalMs' | 'retryMs' | 'retryMaxMs'>;
   /** Arcs pulled side by side: more is faster and takes more from clients. */
   readonly arcsAtOnce: number;
@@ -112,6 +114,7 @@ export const NODE_TUNING: NodeTuning = {
   pageEntriesMax: 512,
   recordKeysMax: 256,
   listing: { entriesMax: 4_096, looksMax: 8_192 },
+  loneRecordsMax: 64,
   antiEntropy: { intervalMs: 600_000, retryMs: 500, retryMaxMs: 30_000 },
   arcsAtOnce: 8,
   copyTimeoutMs: 3_000,

@@ -3,6 +3,8 @@
  * replica set gave a receipt for it (that record or a later one, durable, with its body). Without every receipt it keeps
  * the copy and asks again later: an unfinished release costs space, never data. Only in a stable layout.
  *
+ * Where all answer and no majority of them holds anything as high, they are asked to choose again (lone-record.ts).
+ *
  * A leaver waits for exactly this: when nothing is left here, every copy it had is elsewhere.
  * Source: protocol section E (6, 7), rule R15, invariant I19.
  */
@@ -14,9 +16,11 @@ import type { PeerCaller } from '../peer/peer-caller.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
+import { majorityOf } from '../register/joint-quorum.ts';
 import { allReplicaSets, type ReplicaSets } from '../ring/placement.ts';
 import type { RegisterStore, ScanEntry } from '../storage/register-store.ts';
 import { linearArcs } from './linear-arcs.ts';
+import { settleLoneRecord, type Settle } from './lone-record.ts';
 
 export interface ReleaseDeps {
   readonly caller: PeerCaller;
@@ -24,6 +28,7 @@ export interface ReleaseDeps {
   readonly log: Log;
   readonly store: RegisterStore;
   readonly views: ViewSource;
+  readonly settle: Settle;
   /** Nothing is held any more that this node doesn't have to hold. */
   readonly onDone: () => void;
 }
@@ -31,15 +36,22 @@ export interface ReleaseDeps {
 export interface ReleaseOptions {
   readonly pageEntriesMax: number;
   readonly callTimeoutMs: number;
+  /** Records settled by an identity round in one pass. Higher: sooner over, more rounds at once. */
+  readonly loneRecordsMax: number;
   /** Pause before registers without all receipts are tried again. */
   readonly retryMs: number;
 }
+
+/** all: every replica gave one. lone: all answered, and no majority holds it. waits: some aren't there or aren't through yet. */
+type Receipts = 'all' | 'lone' | 'waits';
 
 export class Release {
   readonly #deps: ReleaseDeps;
   readonly #options: ReleaseOptions;
   #run = 0;
   #retry: Timer | null = null;
+  /** Rounds for lone records that this pass may still make. */
+  #roundsLeft = 0;
   #keysLeft = 0;
   #bytesLeft = 0;
   #isDone = false;
@@ -82,6 +94,7 @@ export class Release {
   async #pass(run: number, layout: Layout): Promise<void> {
     const self = this.#deps.views.current()?.self;
     let keysLeft = 0;
+    this.#roundsLeft = this.#options.loneRecordsMax;
     let bytesLeft = 0;
     let released = 0;
     for (const arc of allReplicaSets(layout)) {
@@ -112,23 +125,43 @@ export class Release {
       if (run !== this.#run) return null;
       const { entries, isLast } = store.scan(piece, after, this.#options.pageEntriesMax);
       if (entries.length > 0) {
-        const isFree = await this.#receipts(layout, arc, entries);
+        const receipts = await this.#receipts(layout, arc, entries);
+        const isFree = receipts.map((receipt) => receipt === 'all');
+        const isKept = await this.#settleLone(layout, entries, receipts, isFree);
         if (run !== this.#run || this.#deps.views.current()?.layout.epoch !== layout.epoch) return null;
         const free = entries.filter((_, i) => isFree[i] === true);
         if (free.length > 0) await store.release(free.map(({ key, accepted }) => ({ key, accepted })));
         kept.released += free.length;
-        kept.keys += entries.length - free.length;
-        kept.bytes += entries.reduce((sum, entry, i) => sum + (isFree[i] === true ? 0 : entry.size), 0);
+        for (const [i, { size }] of entries.entries()) {
+          if (isFree[i] === true || isKept[i] === true) continue;
+          kept.keys += 1;
+          kept.bytes += size;
+        }
       }
       if (isLast) return kept;
       after = entries.at(-1)?.key ?? null;
     }
   }
 
-  /** For each entry whether all replicas gave a receipt. A bare promise needs none: this node has no vote here. */
-  async #receipts(layout: Layout, arc: ReplicaSets, entries: readonly ScanEntry[]): Promise<readonly boolean[]> {
+  /** Marks those free that may be dropped; which ones are kept without holding up a leave. */
+  async #settleLone(layout: Layout, entries: readonly ScanEntry[], receipts: readonly Receipts[], isFree: boolean[]): Promise<readonly boolean[]> {
+    const isKept = entries.map(() => false);
+    await Promise.all(entries.map(async (entry, i) => {
+      if (receipts[i] !== 'lone' || this.#roundsLeft === 0) return;
+      this.#roundsLeft -= 1;
+      const end = await settleLoneRecord(this.#deps.store, this.#deps.settle, layout, entry);
+      if (end === 'droppable') isFree[i] = true;
+      if (end === 'kept') isKept[i] = true;
+      if (end !== 'failed') this.#deps.log.warn('a record was accepted here alone', { key: entry.key, end, epoch: layout.epoch });
+    }));
+    return isKept;
+  }
+
+  /** For each entry what the replicas say. A bare promise needs none: this node has no vote here. */
+  async #receipts(layout: Layout, arc: ReplicaSets, entries: readonly ScanEntry[]): Promise<readonly Receipts[]> {
     const asked = entries.filter((e) => !isZeroBallot(e.accepted));
     const confirmed = new Map<ObjectKey, number>();
+    let answers = 0;
     if (asked.length > 0) {
       const addresses = new Map(layout.members.map((m) => [m.nodeId, m.advertise]));
       await Promise.all(arc.new.map(async (nodeId) => {
@@ -138,12 +171,17 @@ export class Release {
           this.#options.callTimeoutMs,
         );
         if (outcome.kind !== 'reply' || outcome.reply.kind !== 'receipts-reply' || outcome.reply.epoch !== layout.epoch) return;
+        answers += 1;
         for (const [i, isHeld] of outcome.reply.isHeld.entries()) {
           const key = asked[i]?.key;
           if (isHeld && key !== undefined) confirmed.set(key, (confirmed.get(key) ?? 0) + 1);
         }
       }));
     }
-    return entries.map((e) => isZeroBallot(e.accepted) || confirmed.get(e.key) === arc.new.length);
+    return entries.map((e) => {
+      if (isZeroBallot(e.accepted) || confirmed.get(e.key) === arc.new.length) return 'all';
+      // What a majority holds was brought here by the move, and the others are on their way to it.
+      return answers === arc.new.length && (confirmed.get(e.key) ?? 0) < majorityOf(answers) ? 'lone' : 'waits';
+    });
   }
 }

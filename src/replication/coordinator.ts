@@ -11,7 +11,7 @@ import { hash } from 'node:crypto';
 import { ballotText } from '../domain/ballot.ts';
 import type { ErrorCode } from '../domain/error-catalogue.ts';
 import { assertNever } from '../domain/assert.ts';
-import type { BodyId, NodeId, OpId } from '../domain/ids.ts';
+import type { BodyId, Epoch, NodeId, OpId } from '../domain/ids.ts';
 import { plusMs, type MonotonicMs } from '../domain/instant.ts';
 import type {
   DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, ListOutcome, ListRequest, PutOutcome, PutRequest, PutStreamRequest, Receipt, WriteFailure,
@@ -208,6 +208,16 @@ export class Coordinator {
   identityRound(name: string): Promise<boolean> {
     return new Promise((resolve) => {
       this.#identity(name, this.#deadline(), (end) => { resolve(end.kind === 'settled' && end.result.kind === 'unchanged'); });
+    });
+  }
+
+  /** The same for a question about one epoch: failed when it was answered in another. */
+  settle(name: string, epoch: Epoch): Promise<'chosen' | 'absent' | 'failed'> {
+    return new Promise((resolve) => {
+      this.#identity(name, this.#deadline(), (end) => {
+        if (end.kind !== 'settled' || end.result.kind !== 'unchanged' || end.round.view.layout.epoch !== epoch) resolve('failed');
+        else resolve(end.result.current === null ? 'absent' : 'chosen');
+      });
     });
   }
 
