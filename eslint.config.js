@@ -220,6 +220,7 @@ export default defineConfig(
   },
   // A swarm runs in processes of its own.
   { files: ['src/sim/swarm-main.ts'], rules: { '@typescript-eslint/no-restricted-imports': restrictedImports({ allowed: ['child_process'] }) } },
+  { files: ['src/sim/main.ts'], rules: { '@typescript-eslint/no-restricted-imports': restrictedImports({ allowed: ['fs'] }) } },
 
   {
     files: ['test/**/*.ts'],

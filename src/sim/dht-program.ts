@@ -47,6 +47,7 @@ export function dhtProgram(options: DhtProgramOptions): StartProgram {
         const layout = node.store.layout();
         return layout?.epoch === node.view().epoch ? layout : null;
       },
+      logPosition: () => node.store.durablePosition(),
       stop: () => node.stop(),
     };
   };

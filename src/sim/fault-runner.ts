@@ -1,27 +1,23 @@
 /**
- * Carries out a fault plan on a cluster. Faults overlap freely, but for what would make the checks mean nothing: a disk
- * is lost only while the ring is whole and at rest, so that at most one disk of a replica set is missing before the
- * ring is repaired (two lost disks may lose data, and we promise no more), and rings don't get smaller than planned.
+ * Carries out a fault plan on a cluster. Faults overlap freely, but for what would make the checks mean nothing: disks are
+ * lost one at a time (disk-losses.ts), and rings don't get smaller than planned.
  *
  * `finish` ends all faults: heals the network and the disks, wakes and starts every node.
  */
 import { assertNever } from '../domain/assert.ts';
-import type { BodyFileOperation, Fault, FaultKind, FaultPlan } from './fault-plan.ts';
-import { faultText } from './fault-plan.ts';
+import { DiskLosses } from './disk-losses.ts';
+import type { Fault, FaultKind, FaultOf } from './fault.ts';
+import { faultText } from './fault.ts';
+import type { FaultPlan } from './fault-plan.ts';
+import { disturbNetwork } from './network-faults.ts';
 import type { SimCluster } from './sim-cluster.ts';
 import type { SimNetwork } from './sim-network.ts';
 import { CALM_NETWORK } from './sim-network.ts';
 import type { SimNode } from './sim-node.ts';
 import type { Simulation } from './simulation.ts';
 
-/** Members of a ring that survives the loss of a disk: with two, one lost disk is half of every replica set. */
-const MEMBERS_FOR_LOSS = 3;
-/** Members of a ring that can do without one for good: those left still have n copies. */
-const MEMBERS_FOR_LOSS_FOR_GOOD = 4;
-/** Virtual milliseconds until a node that is gone for good is out of the ring, at most, when nothing else is wrong. */
-const LOSS_WAIT_MS = 30_000;
-/** Virtual milliseconds that the loss of a disk waits for the ring to be at rest; then it doesn't happen. */
-const REST_WAIT_MS = 15_000;
+/** Virtual milliseconds that a crash at a chosen operation waits for it; then it doesn't happen. */
+const OPERATION_WAIT_MS = 15_000;
 /** Virtual milliseconds that a crash outside the plan lasts. */
 const SPELL_MS = 1000;
 
@@ -38,17 +34,21 @@ export class FaultRunner {
   readonly counts = new Map<FaultKind, number>();
   readonly #deps: FaultRunnerDeps;
   #membersMin = 1;
-  #isDiskMissing = false;
+  readonly #losses: DiskLosses;
   #isFinished = false;
 
   constructor(deps: FaultRunnerDeps) {
     this.#deps = deps;
+    this.#losses = new DiskLosses({
+      ...deps, upNode: (number) => this.#upNode(number), isFinished: () => this.#isFinished, sleep: (delayMs) => this.#sleep(delayMs),
+    });
   }
 
   /** Resolves when all faults of the plan are over. */
   async run(plan: FaultPlan): Promise<void> {
     const { clock } = this.#deps.sim;
     this.#deps.network.setFaults(plan.network);
+    if (plan.faults.some(({ fault }) => fault.kind === 'repeat')) this.#deps.network.recordRequests();
     this.#membersMin = plan.membersMin;
     await Promise.all(
       plan.faults.map(async ({ atMs, fault }) => {
@@ -56,9 +56,10 @@ export class FaultRunner {
         await this.#try(fault);
       }),
     );
+    if (!plan.mayAdd) return;
     // What every run is to have, if it was left out because nobody was there to do it to.
-    if (!this.#hasHappened('crash', 'crash-all')) await this.#try({ kind: 'crash-all', downMs: SPELL_MS });
-    if (!this.#hasHappened('join', 'leave')) await this.#try({ kind: 'join' });
+    if (!this.hasHappened('crash', 'crash-all')) await this.#try({ kind: 'crash-all', downMs: SPELL_MS });
+    if (!this.hasHappened('join', 'leave')) await this.#try({ kind: 'join' });
   }
 
   finish(): void {
@@ -67,13 +68,13 @@ export class FaultRunner {
     network.healAll();
     network.setFaults(CALM_NETWORK);
     for (const node of cluster.nodes()) {
-      node.forgiveDisk();
+      node.disk.forgiveFaults();
       node.resume();
       node.start();
     }
   }
 
-  #hasHappened(...kinds: readonly FaultKind[]): boolean {
+  hasHappened(...kinds: readonly FaultKind[]): boolean {
     return kinds.some((kind) => this.counts.has(kind));
   }
 
@@ -89,14 +90,20 @@ export class FaultRunner {
       case 'crash':
       case 'absence':
         return await this.#crash(this.#upNode(fault.victim), fault, fault.downMs);
+      case 'kill':
+        return await this.#kill(this.#upNode(fault.victim), fault);
       case 'body-crash':
-        return await this.#bodyCrash(this.#upNode(fault.victim), fault, fault.operation, fault.downMs);
+      case 'log-crash':
+      case 'log-kill':
+        return await this.#endAtOperation(this.#upNode(fault.victim), fault);
       case 'crash-all':
         return await this.#crashAll(fault, fault.downMs);
       case 'wipe':
-        return await this.#wipe(fault, fault.victim, fault.downMs);
+      case 'wipe-moving':
+      case 'old-snapshot':
+      case 'body-rot':
       case 'loss':
-        return await this.#lose(fault, fault.victim);
+        return await this.#losses.cause(fault, (node) => { this.#note(fault, node); });
       case 'join':
         this.#note(fault);
         this.#deps.addNode();
@@ -104,10 +111,13 @@ export class FaultRunner {
       case 'leave':
         return await this.#leave(fault, fault.victim);
       case 'partition':
+      case 'partial-partition':
       case 'one-way-cut':
       case 'delay-spike':
       case 'reset':
-        return await this.#disturbNetwork(fault);
+      case 'repeat':
+        this.#note(fault);
+        return await disturbNetwork({ ...this.#deps, sleep: (delayMs) => this.#sleep(delayMs) }, fault);
       case 'clock-skew': {
         const node = this.#anyNode(fault.victim);
         if (node === null) return false;
@@ -117,20 +127,18 @@ export class FaultRunner {
       }
       case 'slow-disk':
         return await this.#slowDisk(fault, this.#anyNode(fault.victim), fault.syncMs, fault.durationMs);
-      case 'disk-error': {
-        const node = this.#upNode(fault.victim);
-        if (node === null) return false;
-        this.#note(fault, node);
-        node.failSync();
-        return true;
-      }
-      case 'staging-error': {
-        const node = this.#anyNode(fault.victim);
-        if (node === null) return false;
-        this.#note(fault, node);
-        node.failStaging(fault.operation, fault.code, fault.skip);
-        return true;
-      }
+      case 'clock-jump':
+        return await this.#clockJump(this.#anyNode(fault.victim), fault);
+      case 'disk-full':
+        return await this.#diskFull(this.#anyNode(fault.victim), fault);
+      case 'disk-error':
+        return this.#failDisk(fault, (node) => { node.failDisk('sync', fault.area, 'EIO', fault.skip); });
+      case 'read-error':
+        return this.#failDisk(fault, (node) => { node.failDisk('read', fault.area, 'EIO', fault.skip); });
+      case 'staging-error':
+        return this.#failDisk(fault, (node) => { node.failDisk(fault.operation, 'staging', fault.code, fault.skip); });
+      case 'no-space':
+        return this.#failDisk(fault, (node) => { node.failDisk(fault.operation, fault.area, 'ENOSPC', fault.skip); });
       case 'pause':
         return await this.#pause(fault, this.#upNode(fault.victim), fault.durationMs);
       default:
@@ -147,13 +155,29 @@ export class FaultRunner {
     return true;
   }
 
-  async #bodyCrash(node: SimNode | null, fault: Fault, operation: BodyFileOperation, downMs: number): Promise<boolean> {
+  async #kill(node: SimNode | null, fault: FaultOf<'kill'>): Promise<boolean> {
     if (node === null) return false;
     this.#note(fault, node);
-    node.crashAfter(operation, operation === 'remove' || operation === 'sync-directory' ? '/bodies/' : '/staging/');
-    const happened = await this.#deps.sim.waitUntil(() => this.#isFinished || !node.isUp(), REST_WAIT_MS, 100);
+    node.kill();
+    await this.#sleep(fault.downMs);
+    node.start();
+    return true;
+  }
+
+  async #endAtOperation(node: SimNode | null, fault: FaultOf<'body-crash' | 'log-crash' | 'log-kill'>): Promise<boolean> {
+    if (node === null) return false;
+    this.#note(fault, node);
+    const { operation } = fault;
+    const bodyArea = operation === 'remove' || operation === 'sync-directory' ? 'bodies' : 'staging';
+    node.endAfter(operation, fault.kind === 'body-crash' ? bodyArea : 'log', fault.kind === 'log-kill' ? 'kill' : 'crash');
+    const happened = await this.#deps.sim.waitUntil(() => this.#isFinished || !node.isUp(), OPERATION_WAIT_MS, 20);
     node.disk.watchNext(null);
-    await this.#sleep(downMs);
+    if (happened && fault.kind === 'log-kill') {
+      node.start();
+      await this.#sleep(fault.upMs);
+      if (!this.#isFinished) node.crash();
+    }
+    await this.#sleep(fault.downMs);
     node.start();
     return happened;
   }
@@ -167,41 +191,11 @@ export class FaultRunner {
     return true;
   }
 
-  async #wipe(fault: Fault, victim: number, downMs: number): Promise<boolean> {
-    const { sim, cluster } = this.#deps;
-    const isAtRest = (): boolean => !this.#isDiskMissing && cluster.nodes().length >= MEMBERS_FOR_LOSS && cluster.isQuiet();
-    if (!(await sim.waitUntil(() => this.#isFinished || isAtRest(), REST_WAIT_MS, 100)) || this.#isFinished) return false;
-    const node = this.#upNode(victim);
-    if (node === null) return false;
-    this.#note(fault, node);
-    this.#isDiskMissing = true;
-    node.wipe(cluster.nodes().filter((other) => other !== node).map(({ name }) => name));
-    await this.#sleep(downMs);
-    node.start();
-    await sim.waitUntil(() => this.#isFinished || cluster.isQuiet(), REST_WAIT_MS, 100);
-    this.#isDiskMissing = !cluster.isQuiet();
-    return true;
-  }
-
-  async #lose(fault: Fault, victim: number): Promise<boolean> {
-    const { sim, cluster } = this.#deps;
-    const isAtRest = (): boolean => !this.#isDiskMissing && cluster.nodes().length >= MEMBERS_FOR_LOSS_FOR_GOOD && cluster.isQuiet();
-    if (!(await sim.waitUntil(() => this.#isFinished || isAtRest(), REST_WAIT_MS, 100)) || this.#isFinished) return false;
-    const node = this.#upNode(victim);
-    if (node === null) return false;
-    this.#note(fault, node);
-    this.#isDiskMissing = true;
-    node.lose();
-    await sim.waitUntil(() => this.#isFinished || cluster.isQuiet(), LOSS_WAIT_MS, 100);
-    this.#isDiskMissing = !cluster.isQuiet();
-    return true;
-  }
-
   async #leave(fault: Fault, victim: number): Promise<boolean> {
     const node = this.#upNode(victim);
     const stayers = this.#deps.cluster.views().filter(({ state }) => state === 'serving').length;
     // Nobody leaves while a lost disk is being replaced: too few might be left to take its copies over.
-    if (node === null || stayers <= this.#membersMin || this.#isDiskMissing) return false;
+    if (node === null || stayers <= this.#membersMin || this.#losses.isMissing()) return false;
     this.#note(fault, node);
     const outcome = await Promise.race([node.program()?.service.leave(), this.#deps.sim.clock.sleep(5000)]);
     return outcome?.kind === 'leaving';
@@ -225,33 +219,30 @@ export class FaultRunner {
     return true;
   }
 
-  async #disturbNetwork(fault: Fault & { readonly kind: 'partition' | 'one-way-cut' | 'delay-spike' | 'reset' }): Promise<boolean> {
-    const { network, cluster, sim } = this.#deps;
-    const names = cluster.nodes().map(({ name }) => name);
-    this.#note(fault);
-    switch (fault.kind) {
-      case 'reset': {
-        const name = names[fault.victim % names.length];
-        if (name !== undefined) network.resetConnections(name);
-        return name !== undefined;
-      }
-      case 'delay-spike':
-        network.setFaults({ extraDelayMs: fault.delayMs });
-        await this.#sleep(fault.durationMs);
-        network.setFaults({ extraDelayMs: 0 });
-        return true;
-      case 'partition':
-      case 'one-way-cut': {
-        const cuts = cutsOf(fault, names);
-        for (const [from, to] of cuts) network.cut(from, to);
-        sim.note('fault', `cut: ${cuts.map(([from, to]) => `${from}>${to}`).join(' ') || 'nothing'}`);
-        await this.#sleep(fault.durationMs);
-        for (const [from, to] of cuts) network.heal(from, to);
-        return cuts.length > 0;
-      }
-      default:
-        return assertNever(fault);
-    }
+  async #clockJump(node: SimNode | null, fault: FaultOf<'clock-jump'>): Promise<boolean> {
+    if (node === null) return false;
+    this.#note(fault, node);
+    node.skew.skewMs += fault.jumpMs;
+    await this.#sleep(fault.durationMs);
+    node.skew.skewMs -= fault.jumpMs;
+    return true;
+  }
+
+  async #diskFull(node: SimNode | null, fault: FaultOf<'disk-full'>): Promise<boolean> {
+    if (node === null) return false;
+    this.#note(fault, node);
+    node.disk.setCapacity(node.disk.usedBytes() + fault.freeBytes);
+    await this.#sleep(fault.durationMs);
+    node.disk.forgiveFaults();
+    return true;
+  }
+
+  #failDisk(fault: Fault & { readonly victim: number }, fail: (node: SimNode) => void): boolean {
+    const node = this.#anyNode(fault.victim);
+    if (node === null) return false;
+    this.#note(fault, node);
+    fail(node);
+    return true;
   }
 
   #sleep(delayMs: number): Promise<boolean> {
@@ -271,15 +262,4 @@ export class FaultRunner {
   #note(fault: Fault, node: SimNode | null = null): void {
     this.#deps.sim.note('fault', node === null ? faultText(fault) : `${faultText(fault)}: ${node.name}`);
   }
-}
-
-/** Directed links that the fault swallows. */
-function cutsOf(fault: Fault & { readonly kind: 'partition' | 'one-way-cut' }, names: readonly string[]): readonly (readonly [string, string])[] {
-  if (fault.kind === 'one-way-cut') {
-    const from = names[fault.from % names.length];
-    const to = names[fault.to % names.length];
-    return from === undefined || to === undefined || from === to ? [] : [[from, to]];
-  }
-  const sideOf = (index: number): number => (fault.sides >> index % 16) & 1;
-  return names.flatMap((from, i) => names.flatMap((to, j) => (sideOf(i) === sideOf(j) ? [] : [[from, to] as const])));
 }

@@ -116,7 +116,8 @@ export class SimCluster {
     if (program === null) return;
     const layout = program.layout();
     const { nodeId, state } = program.service.view();
-    if (layout !== null) this.layouts.observe(nodeId, layout.clusterId, layout.epoch, () => fingerprint(layout));
+    // A disk set back to an old snapshot has old epochs too, until its node finds out.
+    if (layout !== null && !node.isSetBack()) this.layouts.observe(nodeId, layout.clusterId, layout.epoch, () => fingerprint(layout));
     // It may have left while a newer layout was still being made durable.
     if (state === 'left') void node.endIfLeft();
   }

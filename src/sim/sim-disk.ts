@@ -2,7 +2,8 @@
  * The disk of one simulated machine. It outlives the processes on it: `boot` hands each process life its own Disk door,
  * `crash` ends that life and leaves what a power failure leaves. Files lose writes that weren't synced or get them torn
  * (see SimFile); new, renamed and removed names are kept or lost one by one unless their directories were synced; a dead
- * life's calls never settle, as nobody is left to hear of them; its lock is free again.
+ * life's calls never settle, as nobody is left to hear of them; its lock is free again. `kill` ends a life alone: what it
+ * wrote stays readable and is still not on the medium.
  *
  * Every operation takes virtual time from the options, then happens at once. With all times 0 no timer is used.
  * Source: [ALICE] "Persistence properties"; protocol section H.4.
@@ -41,6 +42,12 @@ interface EntryChange {
   readonly unsyncedDirectories: Set<string>;
 }
 
+/** What is durable of a disk at one moment. */
+export interface DiskSnapshot {
+  readonly directories: readonly string[];
+  readonly files: readonly (readonly [path: string, content: Buffer])[];
+}
+
 /** One process's time on this machine. */
 interface Life {
   isOver: boolean;
@@ -59,6 +66,8 @@ export class SimDisk {
   #life: Life = { isOver: true, timers: new Set(), locks: new Set() };
   #operationCount = 0;
   #capacityBytes: number;
+  #faultsMet = 0;
+  readonly #rotten = new Set<string>();
   #faults: { readonly operation: SimDiskOperation; readonly code: string; skip: number; readonly where: string }[] = [];
 
   constructor(deps: SimDiskDeps, options: SimDiskOptions) {
@@ -74,11 +83,16 @@ export class SimDisk {
     return new LifeDisk(this, this.#life);
   }
 
-  /** The power fails: the running process ends and unsynced changes are kept, torn or lost by chance. */
-  crash(): void {
+  /** The process ends, the machine goes on: what was written stays in the page cache, what was asked and not done isn't done. */
+  kill(): void {
     this.#life.isOver = true;
     for (const timer of this.#life.timers) timer.cancel();
     this.#life.timers.clear();
+  }
+
+  /** The power fails: the running process ends and unsynced changes are kept, torn or lost by chance. */
+  crash(): void {
+    this.kill();
     const { random } = this.#deps;
     for (const change of this.#unsynced) {
       if (random.below(2) === 0) this.#applyTo(this.#durable, change);
@@ -101,12 +115,43 @@ export class SimDisk {
     this.#faults.push({ operation, code, skip, where });
   }
 
-  /** Takes back the faults that weren't met yet; gives how many of them were failing syncs. */
-  forgiveFaults(): number {
-    const syncs = this.#faults.filter(({ operation }) => operation === 'sync').length;
+  /** Failures that processes on this disk have met so far, planted ones and those for want of space. */
+  faultsMet(): number {
+    return this.#faultsMet;
+  }
+
+  /** Takes back the faults that weren't met yet, and gives all of its space back. */
+  forgiveFaults(): void {
     this.#faults = [];
     this.#watched = null;
-    return syncs;
+    this.#capacityBytes = this.#options.capacityBytes;
+  }
+
+  /** A copy of what is on the medium and in the page cache, as a volume snapshot of a running machine holds it after its replay. */
+  takeSnapshot(): DiskSnapshot {
+    const directories = [...this.#directories];
+    const files = [...this.#durable].map(([path, file]): [string, Buffer] => [path, file.durableContent()]);
+    return { directories, files };
+  }
+
+  /** The power fails, and the disk comes back as it was then. */
+  restore({ directories, files }: DiskSnapshot): void {
+    this.wipe();
+    for (const directory of directories) this.#directories.add(directory);
+    for (const [path, content] of files) this.#durable.set(path, SimFile.of(content));
+    this.#entries = new Map(this.#durable);
+  }
+
+  /** Bytes in all files. */
+  usedBytes(): number {
+    let bytes = 0;
+    for (const file of this.#entries.values()) bytes += file.size;
+    return bytes;
+  }
+
+  /** Files there are, sorted, with their sizes. */
+  files(): readonly (readonly [path: string, bytes: number])[] {
+    return [...this.#entries].map(([path, file]) => [path, file.size] as const).sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
   /** Calls once, right after the next such operation on a path with `where` in it; null: no longer. Replaces the one before. */
@@ -121,6 +166,12 @@ export class SimDisk {
   /** Rot: one bit of the stored content changes. */
   flipBit(path: string, position: number, bit: number): void {
     this.#entries.get(path)?.flipBit(position, bit);
+    this.#rotten.add(path);
+  }
+
+  /** Whether bits of a file with this in its path have been flipped. */
+  isRotten(pathPart: string): boolean {
+    return [...this.#rotten].some((path) => path.includes(pathPart));
   }
 
   /** Present content, for tests to look at without waiting. */
@@ -130,13 +181,18 @@ export class SimDisk {
   }
 
   /** Runs `act` after the operation's time, if the life still lasts; a fault injected for it rejects instead. */
-  run<T>(life: Life, operation: SimDiskOperation, path: string, act: () => T): Promise<T> {
+  run<T>(life: Life, operation: SimDiskOperation, path: string, act: () => T, onFault?: () => void): Promise<T> {
     if (!life.isOver) this.#deps.onOperation?.(operation, ++this.#operationCount);
     if (life.isOver) return new Promise(neverSettles);
     const fault = this.#takeFault(operation, path);
     return new Promise((resolve, reject) => {
       const finish = (): void => {
-        if (fault !== null) return void reject(diskError(fault, operation));
+        if (fault !== null) {
+          this.#faultsMet++;
+          onFault?.();
+          reject(diskError(fault, operation));
+          return;
+        }
         try {
           resolve(act());
         } catch (error) {
@@ -205,14 +261,15 @@ export class SimDisk {
   }
 
   space(): DiskSpace {
-    let usedBytes = 0;
-    for (const file of this.#entries.values()) usedBytes += file.size;
-    return { totalBytes: this.#capacityBytes, freeBytes: Math.max(0, this.#capacityBytes - usedBytes) };
+    return { totalBytes: this.#capacityBytes, freeBytes: Math.max(0, this.#capacityBytes - this.usedBytes()) };
   }
 
   write(file: SimFile, position: number, bytes: Buffer): void {
     const growthBytes = position + bytes.length - file.size;
-    if (growthBytes > 0 && growthBytes > this.space().freeBytes) throw diskError('ENOSPC', 'write');
+    if (growthBytes > 0 && growthBytes > this.space().freeBytes) {
+      this.#faultsMet++;
+      throw diskError('ENOSPC', 'write');
+    }
     file.write(position, bytes);
   }
 
@@ -345,7 +402,7 @@ class LifeFile implements DiskFile {
   /** Covers what was written before the call. */
   sync(): Promise<void> {
     const changeCount = this.#file.changeCount;
-    return this.#run('sync', () => { this.#file.markSynced(changeCount); });
+    return this.#run('sync', () => { this.#file.markSynced(changeCount); }, () => { this.#file.markForgotten(changeCount); });
   }
 
   truncate(length: number): Promise<void> {
@@ -361,8 +418,8 @@ class LifeFile implements DiskFile {
     return Promise.resolve();
   }
 
-  #run<T>(operation: SimDiskOperation, act: () => T): Promise<T> {
+  #run<T>(operation: SimDiskOperation, act: () => T, onFault?: () => void): Promise<T> {
     if (this.#isClosed) return Promise.reject(diskError('EBADF', operation));
-    return this.#disk.run(this.#life, operation, this.#path, act);
+    return this.#disk.run(this.#life, operation, this.#path, act, onFault);
   }
 }

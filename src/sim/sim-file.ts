@@ -4,16 +4,22 @@
  * Each change keeps what it overwrote. A sync forgets the changes it covers, without copying a byte; a crash takes all
  * remaining ones back and then applies those again that chance let reach the medium, whole or torn at 512 bytes, in any
  * combination: POSIX promises no order between writes of one file.
- * Source: [ALICE] "Persistence properties"; [S3ShardStore] "Checking crash consistency".
+ *
+ * A failed sync leaves its changes in the page cache marked as clean: everybody reads them, no later sync writes them, and
+ * a power failure loses them. Only writing the same pages again makes a sync cover them.
+ * Source: [ALICE] "Persistence properties"; [S3ShardStore] "Checking crash consistency"; [FsyncFailures] "Can applications
+ * recover from fsync failures?".
  */
 import type { Random } from '../ports/random.ts';
 
 /** What a disk writes in one piece. */
 const SECTOR_BYTES = 512;
+/** What the page cache marks as changed in one piece. */
+const PAGE_BYTES = 4096;
 
-type Change =
-  | { readonly kind: 'write'; readonly position: number; readonly bytes: Buffer; readonly before: Buffer; readonly sizeBefore: number }
-  | { readonly kind: 'truncate'; readonly length: number; readonly before: Buffer; readonly sizeBefore: number };
+type Change = { readonly order: number; readonly before: Buffer; readonly sizeBefore: number; isForgotten: boolean } & (
+  | { readonly kind: 'write'; readonly position: number; readonly bytes: Buffer }
+  | { readonly kind: 'truncate'; readonly length: number });
 
 export class SimFile {
   #content = Buffer.alloc(0);
@@ -21,6 +27,20 @@ export class SimFile {
   #unsynced: Change[] = [];
   /** Changes ever made; a sync covers those made before it began. */
   #changeCount = 0;
+
+  /** A file with this content, all of it durable. */
+  static of(content: Buffer): SimFile {
+    const file = new SimFile();
+    file.#put(0, content);
+    return file;
+  }
+
+  /** What a power failure that keeps nothing unsynced would leave. */
+  durableContent(): Buffer {
+    const copy = SimFile.of(this.read(0, this.#size));
+    for (const change of this.#unsynced.toReversed()) copy.#undo(change);
+    return copy.read(0, copy.#size);
+  }
 
   get size(): number {
     return this.#size;
@@ -38,20 +58,25 @@ export class SimFile {
     const sizeBefore = this.#size;
     const before = this.read(position, bytes.length);
     this.#put(position, bytes);
-    this.#remember({ kind: 'write', position, bytes, before, sizeBefore });
+    this.#dirty(position, position + bytes.length);
+    this.#unsynced.push({ kind: 'write', order: this.#changeCount++, position, bytes, before, sizeBefore, isForgotten: false });
   }
 
   truncate(length: number): void {
     const sizeBefore = this.#size;
     const before = this.read(length, sizeBefore);
     this.#resize(length);
-    this.#remember({ kind: 'truncate', length, before, sizeBefore });
+    this.#unsynced.push({ kind: 'truncate', order: this.#changeCount++, length, before, sizeBefore, isForgotten: false });
   }
 
-  /** The first `changeCount` changes are on the medium. */
+  /** The first `changeCount` changes are on the medium, but for those that an earlier sync failed to write. */
   markSynced(changeCount: number): void {
-    const firstUnsynced = this.#changeCount - this.#unsynced.length;
-    this.#unsynced.splice(0, Math.max(0, changeCount - firstUnsynced));
+    this.#unsynced = this.#unsynced.filter(({ order, isForgotten }) => isForgotten || order >= changeCount);
+  }
+
+  /** A sync of the first `changeCount` changes failed: nothing will write them any more. */
+  markForgotten(changeCount: number): void {
+    for (const change of this.#unsynced) if (change.order < changeCount) change.isForgotten = true;
   }
 
   /** Leaves what a power failure leaves. */
@@ -59,16 +84,20 @@ export class SimFile {
     const lost = this.#unsynced;
     this.#unsynced = [];
     for (const change of lost.toReversed()) this.#undo(change);
-    for (const change of lost) this.#redoByChance(change, random);
+    for (const change of lost) if (!change.isForgotten) this.#redoByChance(change, random);
   }
 
   flipBit(position: number, bit: number): void {
     if (position < this.#size) this.#content[position] = (this.#content[position] ?? 0) ^ (1 << bit);
   }
 
-  #remember(change: Change): void {
-    this.#unsynced.push(change);
-    this.#changeCount++;
+  /** Whatever else lies in these pages is written with them. */
+  #dirty(from: number, to: number): void {
+    const first = Math.floor(from / PAGE_BYTES) * PAGE_BYTES;
+    const last = Math.ceil(to / PAGE_BYTES) * PAGE_BYTES;
+    for (const change of this.#unsynced) {
+      if (change.isForgotten && change.kind === 'write' && change.position < last && change.position + change.bytes.length > first) change.isForgotten = false;
+    }
   }
 
   #undo(change: Change): void {

@@ -4,13 +4,15 @@
  * back-pressure of the real code run in the simulator too.
  *
  * A machine is named like its node, `host:port`. Cuts are one-way and swallow bytes; they neither reset connections nor
- * refuse new ones, so only time-outs notice them. Losses only delay, as TCP repeats what was lost.
+ * refuse new ones, so only time-outs notice them. Losses only delay, as TCP repeats what was lost. TCP never says
+ * anything twice either; `repeat` does what a network can do beyond it, and sends requests of earlier connections again.
  * Source: protocol section H.2 "Faults"; [VOPR] "network simulation".
  */
 import { addressText, type NodeAddress } from '../domain/node-address.ts';
 import type { ByteNetwork, ByteStream, Listener } from '../ports/byte-network.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
+import { FrameCutter, Recording } from './frame-tap.ts';
 import { networkError, SimStream, type Link } from './sim-stream.ts';
 
 export interface NetworkFaults {
@@ -45,6 +47,14 @@ export interface SimNetworkDeps {
 const RETRANSMIT_MS = 200;
 const LOSSES_MAX = 5;
 const FREE_PORT_FIRST = 49_152;
+/** Virtual milliseconds that a repeated connection is held open: its answers go nowhere. */
+const REPEAT_OPEN_MS = 2_000;
+const REPEAT_DIAL_MS = 1_000;
+/** Connections repeated at once, the newest ones: broken ones count too. */
+const REPEATED_MAX = 12;
+
+/** Sees each whole frame as it arrives. */
+export type FrameWatcher = (from: string, to: string, frame: Buffer) => void;
 
 interface OpenPort {
   readonly node: string;
@@ -63,6 +73,11 @@ export class SimNetwork {
   /** Grows with each crash of a node: what an earlier life began doesn't reach a later one. */
   readonly #lives = new Map<string, number>();
   #nextFreePort = FREE_PORT_FIRST;
+  #watcher: FrameWatcher | null = null;
+  #isRecording = false;
+  /** While somebody looks at frames: each sending end, with what is needed to cut and to repeat it. */
+  readonly #taps = new Map<SimStream, { readonly cutter: FrameCutter; readonly recording: Recording | null }>();
+  readonly #dialled = new WeakSet<SimStream>();
 
   constructor(deps: SimNetworkDeps, faults: NetworkFaults) {
     this.#deps = deps;
@@ -72,7 +87,27 @@ export class SimNetwork {
       transitMs: () => this.#transitMs(),
       isCut: (from, to) => this.#cuts.has(`${from}>${to}`),
       delivery: (bytes) => this.#delivery(bytes),
+      onDelivered: (sender, bytes) => { this.#tap(sender, bytes); },
     };
+  }
+
+  /** From now on every frame of new connections is shown. */
+  watchFrames(watcher: FrameWatcher): void {
+    this.#watcher = watcher;
+  }
+
+  /** From now on requests on new connections are kept, so that `repeat` has something to say. */
+  recordRequests(): void {
+    this.#isRecording = true;
+  }
+
+  /** Says again what was last said to the node on each connection, on connections of its own. Gives how many there are. */
+  repeat(to: string, lateMs: number): number {
+    const { clock } = this.#deps;
+    const recordings = [...this.#taps.values()].flatMap(({ recording }) => recording ?? []).filter((recording) => recording.to === to).slice(-REPEATED_MAX);
+    const said = recordings.map((recording) => ({ from: recording.from, frames: recording.frames() })).filter(({ frames }) => frames.length > 0);
+    for (const { from, frames } of said) clock.after(lateMs, () => { this.#sayAgain(from, to, frames); });
+    return said.length;
   }
 
   /** The network as one machine sees it. */
@@ -129,6 +164,30 @@ export class SimNetwork {
     return this.#streams.get(node)?.size ?? 0;
   }
 
+  #sayAgain(from: string, to: string, frames: readonly Buffer[]): void {
+    const [host = '', port = ''] = to.split(':');
+    const ignore = (): void => {};
+    this.#dial(from, { host, port: Number(port) }, REPEAT_DIAL_MS).then((stream) => {
+      stream.start({ onBytes: ignore, onDrain: ignore, onClose: ignore });
+      stream.write(frames);
+      this.#deps.clock.after(REPEAT_OPEN_MS, () => { stream.destroy(); });
+    }, ignore);
+  }
+
+  #tap(sender: SimStream, bytes: Buffer): void {
+    if (this.#watcher === null && !this.#isRecording) return;
+    let tap = this.#taps.get(sender);
+    if (tap === undefined) {
+      const isRequesting = this.#isRecording && this.#dialled.has(sender);
+      tap = { cutter: new FrameCutter(), recording: isRequesting ? new Recording(sender.node, sender.remote) : null };
+      this.#taps.set(sender, tap);
+    }
+    for (const frame of tap.cutter.push(bytes)) {
+      tap.recording?.add(frame);
+      this.#watcher?.(sender.node, sender.remote, frame);
+    }
+  }
+
   #lifeOf(node: string): number {
     return this.#lives.get(node) ?? 0;
   }
@@ -155,6 +214,7 @@ export class SimNetwork {
         }
         const near = this.#stream(node, owner);
         const far = this.#stream(owner, node);
+        this.#dialled.add(near);
         SimStream.connect(near, far);
         port.onStream(far);
         clock.after(this.#transitMs(), () => {

@@ -10,6 +10,7 @@
  *                                               gone (for good)
  */
 import { assert } from '../domain/assert.ts';
+import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { NodeService } from '../node/node-service.ts';
 import type { ByteNetwork } from '../ports/byte-network.ts';
@@ -25,8 +26,8 @@ import type { WallSkew } from './process-clock.ts';
 import { ProcessClock } from './process-clock.ts';
 import { ProcessDisk } from './process-disk.ts';
 import { ProcessNetwork } from './process-network.ts';
-import type { BodyFileOperation } from './fault-plan.ts';
-import type { LatencyRange, SimDisk } from './sim-disk.ts';
+import type { FileArea, FileOperation } from './fault.ts';
+import type { DiskSnapshot, LatencyRange, SimDisk } from './sim-disk.ts';
 import { SimLog } from './sim-log.ts';
 import { SIM_METER } from './sim-meter.ts';
 import type { Simulation } from './simulation.ts';
@@ -59,6 +60,8 @@ export interface NodeProgram {
   readonly store: RegisterStore;
   /** The layout in which it answers; null while there is none, or it changes. */
   layout(): Layout | null;
+  /** Bytes of the log that are durable: grows with each change (rule R16). */
+  logPosition(): number;
   stop(): Promise<void>;
 }
 
@@ -90,7 +93,12 @@ export interface SimNodeDeps {
 /** A process that ended by itself is started again after so long, as by Kubernetes. */
 const RESTART_MS = 1000;
 
+/** Parts of paths by which files of an area are known. */
+const AREA_PATHS: Readonly<Record<FileArea, string>> = { log: '/log', staging: '/staging/', bodies: '/bodies/', any: '' };
+
 interface Life {
+  /** Failures of the disk before this life: further ones excuse a process that ends by itself. */
+  readonly faultsBefore: number;
   readonly lifeline: Lifeline;
   readonly died: Promise<void>;
   readonly onDeath: () => void;
@@ -109,9 +117,9 @@ export class SimNode {
   #life: Life | null = null;
   #lives = 0;
   #isGone = false;
-  /** Disk errors planted and not met yet: as often may the process end by itself. */
-  #exitsPlanned = 0;
   #isPaused = false;
+  /** An old snapshot was restored: once the node finds out, it gives its identity up and its process ends. */
+  #isSetBack = false;
 
   constructor(deps: SimNodeDeps, place: NodePlace) {
     this.#deps = deps;
@@ -135,6 +143,17 @@ export class SimNode {
     return this.#isPaused;
   }
 
+  /** The identity that it has shown to others and still has; null: none yet, or the disk that had it is lost. */
+  knownId(): NodeId | null {
+    const view = this.program()?.service.view();
+    return view === undefined || this.#isSetBack ? null : (view.nodeId as NodeId);
+  }
+
+  /** Its disk is an old one, and the node hasn't found out yet. */
+  isSetBack(): boolean {
+    return this.#isSetBack;
+  }
+
   /** Null while it has no process or that is still opening. */
   program(): NodeProgram | null {
     return this.#life?.program ?? null;
@@ -155,7 +174,7 @@ export class SimNode {
     const { sim, plug } = this.#deps;
     const lifeline = new Lifeline(sim.clock);
     const { promise: died, resolve: onDeath } = Promise.withResolvers<void>();
-    const life: Life = { lifeline, died, onDeath, program: null, isOpen: true };
+    const life: Life = { faultsBefore: this.disk.faultsMet(), lifeline, died, onDeath, program: null, isOpen: true };
     this.#life = life;
     const doors: NodeDoors = {
       clock: new ProcessClock(sim.clock, lifeline, this.skew),
@@ -165,7 +184,7 @@ export class SimNode {
       log: new SimLog((level, text) => sim.note(this.name, level === 'info' ? text : `${level}: ${text}`), {}),
       meter: SIM_METER,
       exit: (reason) => {
-        if (this.#life === life) this.#exited(reason);
+        if (this.#life === life) this.#exited(life, reason);
       },
     };
     sim.note(this.name, 'process starts');
@@ -177,7 +196,7 @@ export class SimNode {
       },
       (error: unknown) => {
         if (this.#life !== life) return;
-        if (this.#exitsPlanned > 0) this.#exited(String(error));
+        if (this.#isExcused(life)) this.#exited(life, String(error));
         else sim.abort(`${this.name} can't start: ${describe(error)}`);
       },
     );
@@ -199,10 +218,19 @@ export class SimNode {
     this.disk.crash();
   }
 
-  /** The power fails at the moment after the disk has done such an operation. */
-  crashAfter(operation: BodyFileOperation, where: string): void {
+  /** The process is killed; the machine, and what it holds of files in memory, goes on. */
+  kill(): void {
+    if (this.#life === null) return;
+    this.#deps.sim.note(this.name, 'process is killed');
+    this.#die();
+    this.disk.kill();
+  }
+
+  /** The process ends in this way at the moment after the disk has done such an operation. */
+  endAfter(operation: FileOperation, area: FileArea, end: 'crash' | 'kill'): void {
     const { sim } = this.#deps;
-    this.disk.watchNext({ operation, where, run: () => { sim.clock.after(0, () => { this.crash(); }); } });
+    const run = (): void => { sim.clock.after(0, () => { if (end === 'crash') this.crash(); else this.kill(); }); };
+    this.disk.watchNext({ operation, where: AREA_PATHS[area], run });
   }
 
   /** The power fails and the disk is lost. Its next process joins through `seeds`: a founder's own settings would found again. */
@@ -221,6 +249,15 @@ export class SimNode {
     this.disk.wipe();
   }
 
+  /** The power fails and the disk is back as it was then. */
+  restore(snapshot: DiskSnapshot, seeds: readonly string[]): void {
+    this.crash();
+    this.#place = { ...this.#place, seeds, bootstrapExpect: 1 };
+    this.#deps.sim.note(this.name, 'disk is set back to an old snapshot');
+    this.disk.restore(snapshot);
+    this.#isSetBack = true;
+  }
+
   pause(): void {
     if (this.#life === null) return;
     this.#deps.sim.note(this.name, 'stands still');
@@ -235,20 +272,9 @@ export class SimNode {
     this.#life?.lifeline.resume();
   }
 
-  /** The next sync of a file fails: the process has to end, as nobody knows what the medium holds. */
-  failSync(): void {
-    this.#exitsPlanned++;
-    this.disk.failNext('sync', 'EIO');
-  }
-
-  /** Faults of the disk that weren't met yet don't happen any more. */
-  forgiveDisk(): void {
-    this.#exitsPlanned = Math.max(0, this.#exitsPlanned - this.disk.forgiveFaults());
-  }
-
-  /** An operation on a file that a large body is staged in fails; the node has to live on without it. */
-  failStaging(operation: 'open' | 'write', code: 'EIO' | 'ENOSPC', skip: number): void {
-    this.disk.failNext(operation, code, skip, '/staging/');
+  /** Such an operation on a file of the area fails, after `skip` that succeed. */
+  failDisk(operation: FileOperation | 'read', area: FileArea, code: 'EIO' | 'ENOSPC', skip: number): void {
+    this.disk.failNext(operation, code, skip, AREA_PATHS[area]);
   }
 
   /** Every sync takes so long, everything else a quarter of it; null: as fast as it was built. */
@@ -283,16 +309,22 @@ export class SimNode {
   }
 
   async #checkBodies(life: Life, { store }: NodeProgram): Promise<void> {
-    const wrong = await checkBodies(this.name, store);
+    const wrong = await checkBodies(this.name, store, (bodyId) => this.disk.isRotten(bodyId));
     if (this.#life === life) wrong.forEach((violation) => this.#deps.sim.fail(violation));
   }
 
-  #exited(reason: string): void {
+  /** Whether this process may end by itself: its disk failed it, or was set back. */
+  #isExcused(life: Life): boolean {
+    return this.#isSetBack || this.disk.faultsMet() > life.faultsBefore;
+  }
+
+  /** What is not synced stays in the page cache: only the process is gone. */
+  #exited(life: Life, reason: string): void {
     this.#deps.sim.note(this.name, `process exits: ${reason}`);
-    if (this.#exitsPlanned === 0) this.#deps.sim.fail(`${this.name} ended by itself: ${reason}`);
-    this.#exitsPlanned = Math.max(0, this.#exitsPlanned - 1);
+    if (!this.#isExcused(life)) this.#deps.sim.fail(`${this.name} ended by itself: ${reason}`);
+    if (reason.startsWith('identity-lost')) this.#isSetBack = false;
     this.#die();
-    this.disk.crash();
+    this.disk.kill();
     this.#deps.sim.clock.after(RESTART_MS, () => this.start());
   }
 

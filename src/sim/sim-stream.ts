@@ -23,6 +23,8 @@ export interface Link {
   isCut(from: string, to: string): boolean;
   /** Bytes of this batch that arrive now: all of them, fewer (the rest follows later), or fewer and then a reset. */
   delivery(bytes: number): { readonly bytes: number; readonly isReset: boolean };
+  /** These bytes arrive now; they belong to the receiver. */
+  onDelivered(sender: SimStream, bytes: Buffer): void;
 }
 
 /** Bytes under way or unread at most; a batch may go above by one chunk. */
@@ -247,7 +249,10 @@ export class SimStream implements ByteStream {
       } else {
         this.#batches.shift();
       }
-      if (bytes > 0) peer.#receive(whole.subarray(0, bytes));
+      if (bytes > 0) {
+        this.#link.onDelivered(this, whole.subarray(0, bytes));
+        peer.#receive(whole.subarray(0, bytes));
+      }
       if (isReset) {
         this.reset(networkError('ECONNRESET', 'the network broke the connection'), networkError('ECONNRESET', 'the network broke the connection'));
         return;

@@ -6,7 +6,9 @@
  */
 import type { BodyLimits } from '../domain/body-limits.ts';
 import { STAGING_TTL_MS } from '../domain/limits.ts';
-import type { Rules } from '../domain/rules.ts';
+import { ALL_RULES, type Rules } from '../domain/rules.ts';
+import type { RunCase } from './run-case.ts';
+import { rulesOf } from './run-case.ts';
 import { NODE_TUNING } from '../node/node-tuning.ts';
 import { dhtProgram } from './dht-program.ts';
 import { SimRandom, pick } from './sim-random.ts';
@@ -28,7 +30,21 @@ export interface SwarmRunOptions {
   readonly rules: Rules;
 }
 
-export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeRun {
+/** What a seed's run is, spelled out. */
+export function caseOf(seed: number, dropped: RunCase['dropped']): RunCase {
+  return { seed, salt: 0, operations: null, dropped, plan: swarmRun({ seed, linesMax: 0, rules: ALL_RULES }).plan };
+}
+
+/** The run of a case that was spelled out. */
+export function caseRun(runCase: RunCase, linesMax: number): WholeNodeRun {
+  return shapedRun({ seed: runCase.seed, linesMax, rules: rulesOf(runCase) }, runCase);
+}
+
+export function swarmRun(options: SwarmRunOptions): WholeNodeRun {
+  return shapedRun(options, null);
+}
+
+function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase | null): WholeNodeRun {
   const random = new SimRandom(`seed ${seed}`).fork('shape of the ring');
   const tokensPerNode = pick(random, [1, 2, 4]);
   const bodies: BodyLimits = { ...SIM_BODIES, stagingTtlMs: pick(random, [STAGING_TTL_MS, STAGING_TTL_MS, STAGING_TTL_MS, SHORT_STAGING_TTL_MS]) };
@@ -49,11 +65,12 @@ export function swarmRun({ seed, linesMax, rules }: SwarmRunOptions): WholeNodeR
   return new WholeNodeRun(program, {
     simulation: { seed, linesMax, durationMsMax: 600_000, eventsMax: 3_000_000 },
     disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
-    faults: { takesLostOut: outAfterMs <= OUT_AFTER_SHORT_MS, initialNodesMin: 1, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 14 },
+    faults: { takesLostOut: outAfterMs <= OUT_AFTER_SHORT_MS, initialNodesMin: 1, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 14, coreEndShare: 0.3 },
     workload: { clients: 5, operationsPerClient: 40, durationMsMax: 60_000, thinkMsMax: 1000, triesMax: 6, bodies },
     namesMin: 4,
     namesMax: 8,
     bootMsMax: 30_000,
     restMsMax: 90_000,
+    runCase,
   });
 }

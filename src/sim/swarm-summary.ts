@@ -2,7 +2,7 @@
  * What a swarm did, summed up: how many runs, how often each fault happened and each operation ended how. A count of
  * zero where something should have happened means that the swarm proves less than it says.
  */
-import { FAULT_KINDS } from './fault-plan.ts';
+import { FAULT_KINDS } from './fault.ts';
 import type { WholeNodeRunResult } from './whole-node-run.ts';
 
 /** Ends of operations that every swarm of some size must have seen. */

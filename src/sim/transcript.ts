@@ -19,6 +19,7 @@ export class Transcript {
   readonly #hash = createHash('sha256');
   readonly #times = new Float64Array(TIMES_BATCH);
   readonly #lines: string[] = [];
+  #watcher: ((atMs: number, who: string, text: string) => void) | null = null;
   #timeCount = 0;
   #omitted = 0;
   #events = 0;
@@ -34,8 +35,14 @@ export class Transcript {
     if (this.#timeCount === TIMES_BATCH) this.#flushTimes();
   }
 
+  /** Tells of every line as it is written. */
+  watch(watcher: (atMs: number, who: string, text: string) => void): void {
+    this.#watcher = watcher;
+  }
+
   line(atMs: number, who: string, text: string): void {
     this.#flushTimes();
+    this.#watcher?.(atMs, who, text);
     this.#hash.update(`${who}\t${text}\n`);
     if (this.#lines.length < this.#linesMax) this.#lines.push(`${(atMs / 1000).toFixed(3).padStart(9)}  ${who.padEnd(10)}  ${text}`);
     else this.#omitted++;

@@ -2,8 +2,9 @@
  * One run of whole nodes on a seed: a ring comes up, clients work on a few names while the fault plan is carried out,
  * then all faults end, the ring has to come to rest, and everything is checked.
  *
- * 1. boot: all initial nodes serve.   2. trouble: workload and faults at the same time.   3. rest: within a bounded time
- * every node serves in one stable layout.   4. checks: every name through every node, histories, durability, bodies
+ * 1. boot: all initial nodes serve.   2. trouble: workload and faults at the same time; on some seeds the faults then end
+ * for a core majority alone, which has to go on (core-end.ts).   3. rest: within a bounded time every node serves in one
+ * stable layout.   4. checks: every name through every node, histories, durability, bodies
  * beside their records, pointers; then one node loses power and every name is read once more.   5. stop: every node
  * stops in order and leaves nothing open.
  */
@@ -16,14 +17,17 @@ import { checkLinearizability } from './checkers/linearizability.ts';
 import { checkListing } from './checkers/listings.ts';
 import { OBJECT_MODEL } from './checkers/object-model.ts';
 import { checkPointers } from './checkers/pointers.ts';
-import type { FaultPlanOptions } from './fault-plan.ts';
+import { Core } from './core-end.ts';
+import type { CoreEnd, FaultPlan, FaultPlanOptions } from './fault-plan.ts';
 import { faultPlan } from './fault-plan.ts';
 import { FaultRunner } from './fault-runner.ts';
 import { History } from './history.ts';
+import type { MessageChart } from './message-chart.ts';
+import type { OperationId, RunCase } from './run-case.ts';
 import { SimCluster } from './sim-cluster.ts';
 import type { SimDiskOptions } from './sim-disk.ts';
 import { CALM_NETWORK, SimNetwork } from './sim-network.ts';
-import type { StartProgram } from './sim-node.ts';
+import type { SimNode, StartProgram } from './sim-node.ts';
 import { chance, pick } from './sim-random.ts';
 import type { SimulationOptions, SimulationResult } from './simulation.ts';
 import { Simulation } from './simulation.ts';
@@ -40,6 +44,8 @@ export interface WholeNodeRunOptions {
   /** Virtual milliseconds for the ring to come up, and to come to rest once all faults are over. */
   readonly bootMsMax: number;
   readonly restMsMax: number;
+  /** What happens, spelled out; null: what follows from the seed. */
+  readonly runCase: Pick<RunCase, 'salt' | 'plan' | 'operations'> | null;
 }
 
 export interface WholeNodeRunResult extends SimulationResult {
@@ -52,6 +58,8 @@ const SEARCH_STEPS_MAX = 1_000_000;
 const DIRECTORIES: readonly string[] = ['', 'a/', '', '\u{ff5e}/b/', '\u{10400}/'];
 
 export class WholeNodeRun {
+  /** What goes wrong in it. */
+  readonly plan: FaultPlan;
   readonly #options: WholeNodeRunOptions;
   readonly #sim: Simulation;
   readonly #random: Random;
@@ -62,15 +70,23 @@ export class WholeNodeRun {
   readonly #workload: Workload;
   readonly #names: readonly string[];
   #nextPort = 1;
+  /** While faults have ended for these nodes alone. */
+  #core: Core | null = null;
+  #coreEnds = 0;
 
   constructor(startProgram: StartProgram, options: WholeNodeRunOptions) {
     this.#options = options;
     const sim = new Simulation(options.simulation);
     this.#sim = sim;
     this.#random = sim.random.fork('run');
-    this.#network = new SimNetwork({ clock: sim.clock, random: sim.random.fork('network') }, CALM_NETWORK);
+    const { runCase } = options;
+    const salt = runCase === null || runCase.salt === 0 ? '' : ` ${runCase.salt}`;
+    this.#network = new SimNetwork({ clock: sim.clock, random: sim.random.fork(`network${salt}`) }, CALM_NETWORK);
+    this.plan = runCase?.plan ?? faultPlan(sim.random.fork('faults'), options.faults);
+    const kept = runCase?.operations ?? null;
+    const operations = kept === null ? null : new Set(kept);
     this.#cluster = new SimCluster({ sim, network: this.#network, startProgram }, { disk: options.disk });
-    this.#faults = new FaultRunner({ sim, cluster: this.#cluster, network: this.#network, addNode: () => this.#join() });
+    this.#faults = new FaultRunner({ sim, cluster: this.#cluster, network: this.#network, addNode: () => { this.#join(); } });
     const nameCount = options.namesMin + this.#random.below(options.namesMax - options.namesMin + 1);
     this.#names = Array.from({ length: nameCount }, (_, i) => `${DIRECTORIES[i % DIRECTORIES.length] ?? ''}file ${i}`);
     this.#workload = new Workload(
@@ -78,12 +94,24 @@ export class WholeNodeRun {
         clock: sim.clock,
         random: sim.random.fork('clients'),
         history: this.#history,
-        gateways: () => this.#cluster.gateways(),
+        gateways: () => this.#cluster.gateways().filter(({ name }) => this.#core?.hasName(name) ?? true),
+        keeps: (operation) => operations?.has(operation) ?? true,
         note: (who, text) => sim.note(who, text),
         fail: (violation) => sim.fail(violation),
       },
       { ...options.workload, names: this.#names },
     );
+  }
+
+  /** Operations that clients began. */
+  operations(): readonly OperationId[] {
+    return this.#workload.operations;
+  }
+
+  /** Draws every message and every line into the chart. */
+  drawInto(chart: MessageChart): void {
+    this.#network.watchFrames((from, to, frame) => { chart.frame(this.#sim.clock.nowMs(), from, to, frame); });
+    this.#sim.transcript.watch((atMs, who, text) => { chart.line(atMs, who, text); });
   }
 
   /** Violations and rejections that the host process catches count too. */
@@ -94,18 +122,20 @@ export class WholeNodeRun {
   async run(): Promise<WholeNodeRunResult> {
     const result = await this.#sim.run(() => this.#main());
     const { counts: faults } = this.#faults;
-    const counts = new Map<string, number>([...faults, ...this.#workload.counts, ['layouts', this.#cluster.layouts.count()]]);
+    const counts = new Map<string, number>([...faults, ...this.#workload.counts, ['layouts', this.#cluster.layouts.count()], ['core ends', this.#coreEnds]]);
     if (faults.has('crash') || faults.has('crash-all')) counts.set('runs with a crash', 1);
     if (faults.has('join') || faults.has('leave')) counts.set('runs with a layout change', 1);
     return { ...result, counts };
   }
 
   async #main(): Promise<void> {
-    const plan = faultPlan(this.#sim.random.fork('faults'), this.#options.faults);
+    const { plan } = this;
     this.#boot(plan.initialNodes);
     if (!(await this.#rest(this.#options.bootMsMax, 'came up'))) return;
     await Promise.all([this.#workload.run(), this.#faults.run(plan)]);
     this.#faults.finish();
+    if (plan.coreEnd !== null) await this.#endWithCore(plan.coreEnd);
+    if (this.#sim.hasFailed()) return;
     this.#sim.note('run', 'all faults are over');
     if (!(await this.#rest(this.#options.restMsMax, 'came to rest'))) return;
     await this.#check();
@@ -127,9 +157,34 @@ export class WholeNodeRun {
     }
   }
 
-  #join(): void {
+  #join(): SimNode {
     const seeds = this.#cluster.nodes().map(({ name }) => name);
-    this.#cluster.add({ host: 'node', port: this.#nextPort++, seeds, bootstrapExpect: 1 });
+    return this.#cluster.add({ host: 'node', port: this.#nextPort++, seeds, bootstrapExpect: 1 });
+  }
+
+  /** The others stay broken: what can go on without them has to. */
+  async #endWithCore(end: CoreEnd): Promise<void> {
+    const { bootMsMax, restMsMax } = this.#options;
+    const isUp = (): boolean => this.#cluster.nodes().every((node) => node.program() !== null);
+    if (!(await this.#sim.waitUntil(isUp, bootMsMax, 50))) return;
+    const core = Core.choose({ sim: this.#sim, cluster: this.#cluster, network: this.#network }, end);
+    if (core === null) return;
+    core.breakOthers(null);
+    this.#core = core;
+    this.#coreEnds++;
+    const mayGrow = core.canGrow();
+    const newcomer = this.#join();
+    core.add(newcomer);
+    const hasGrown = await this.#sim.waitUntil(() => this.#sim.hasFailed() || core.unrest(newcomer) === null, restMsMax, 50);
+    if (mayGrow && !hasGrown && core.canGrow()) this.#sim.fail(`the core has not gone on within ${restMsMax} ms: ${core.unrest(newcomer) ?? ''}`);
+    for (const name of this.#names) {
+      if (!core.holds(name)) continue;
+      const isRead = (await this.#workload.get('core', name, this.#random, 'whole')) !== undefined;
+      const isWritten = await this.#workload.putSome('core', name, this.#random);
+      if (core.holds(name) && !(isRead && isWritten)) this.#sim.fail(`"${name}" can't be ${isRead ? 'written' : 'read'} through a core that holds it`);
+    }
+    this.#core = null;
+    this.#faults.finish();
   }
 
   async #rest(msMax: number, what: string): Promise<boolean> {
@@ -148,7 +203,7 @@ export class WholeNodeRun {
     for (const node of this.#cluster.nodes()) {
       const program = node.program();
       if (program === null) continue;
-      for (const wrong of await checkBodies(node.name, program.store)) this.#sim.fail(wrong);
+      for (const wrong of await checkBodies(node.name, program.store, (bodyId) => node.disk.isRotten(bodyId))) this.#sim.fail(wrong);
     }
     const present: string[] = [];
     for (const name of this.#names) {

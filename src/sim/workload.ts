@@ -18,6 +18,7 @@ import { checkOrder, type Listing } from './checkers/listings.ts';
 import type { ModelCondition, ModelOp, ModelResult } from './checkers/object-model.ts';
 import { bodyOf, Upload, type UploadKind } from './client-body.ts';
 import type { History } from './history.ts';
+import type { OperationId } from './run-case.ts';
 import type { SimClock } from './sim-clock.ts';
 import { chance, pick } from './sim-random.ts';
 
@@ -48,6 +49,8 @@ export interface WorkloadDeps {
   readonly history: History;
   /** Nodes whose gateway is open now; empty: none. */
   readonly gateways: () => readonly Gateway[];
+  /** Whether the case has this operation. */
+  readonly keeps: (operation: OperationId) => boolean;
   readonly note: (who: string, text: string) => void;
   readonly fail: (violation: string) => void;
 }
@@ -81,6 +84,8 @@ export class Workload {
   readonly counts: WorkloadCounts = new Map();
   /** Every complete listing. */
   readonly listings: Listing[] = [];
+  /** Operations that clients began, in this order. */
+  readonly operations: OperationId[] = [];
   readonly #deps: WorkloadDeps;
   readonly #options: WorkloadOptions;
   /** The version each name had when somebody last looked: what conditional writes are based on. */
@@ -93,16 +98,20 @@ export class Workload {
 
   /** Runs all clients to their end. */
   async run(): Promise<void> {
-    const clients = Array.from({ length: this.#options.clients }, (_, i) => this.#client(`client ${i}`));
+    const clients = Array.from({ length: this.#options.clients }, (_, i) => this.#client(i));
     await Promise.all(clients);
   }
 
-  async #client(who: string): Promise<void> {
-    const random = this.#deps.random.fork(who);
+  /** Each operation draws from a source of its own, so that one that is left out changes nothing of the others. */
+  async #client(client: number): Promise<void> {
+    const who = `client ${client}`;
     const { clock } = this.#deps;
     const endAt = clock.nowMs() + this.#options.durationMsMax;
     for (let i = 0; i < this.#options.operationsPerClient && clock.nowMs() < endAt; i++) {
+      const random = this.#deps.random.fork(`${who}, operation ${i}`);
       await clock.sleep(random.float() * this.#options.thinkMsMax);
+      if (!this.#deps.keeps(`${client}/${i}`)) continue;
+      this.operations.push(`${client}/${i}`);
       const name = chance(random, HOT_SHARE) ? (this.#options.names[0] as string) : pick(random, this.#options.names);
       const draw = random.float();
       if (draw < 0.38) await this.get(who, name, random, 'some');
@@ -172,6 +181,16 @@ export class Workload {
     return true;
   }
 
+  /** One write of a few bytes, whatever is there; false: no node took it. */
+  async putSome(who: string, name: string, random: Random): Promise<boolean> {
+    const opId = random.hex(16) as OpId;
+    const body = bodyOf(opId, 100);
+    this.#deps.history.rememberDigest(opId, hash('sha256', body));
+    const number = this.#invoke(who, name, { kind: 'put', tag: opId, condition: { kind: 'none' } });
+    return await this.#write<PutOutcome>(who, number, name, 'put', random, this.#options.triesMax, (objects) =>
+      objects.put({ name, contentType: 'text/plain', meta: [], condition: { kind: 'none' }, opId, body: Buffer.from(body) }));
+  }
+
   async put(who: string, name: string, random: Random): Promise<void> {
     const opId = random.hex(16) as OpId;
     const body = bodyOf(opId, drawSize(random, this.#options.bodies));
@@ -182,7 +201,7 @@ export class Workload {
     const number = this.#invoke(who, name, { kind: 'put', tag: opId, condition: model });
     const isStreamed = isLarge || chance(random, 0.3);
     const fields = { name, contentType: 'text/plain', meta: [['op', opId]] as const, condition, opId };
-    await this.#write<PutOutcome>(who, number, name, isLarge ? 'put large' : 'put', random, (objects, gateway) =>
+    await this.#write<PutOutcome>(who, number, name, isLarge ? 'put large' : 'put', random, this.#draw(random), (objects, gateway) =>
       isStreamed
         ? objects.putStream({
           ...fields, source: this.#upload(gateway, random, body, 'whole'), expectedSize: chance(random, 0.5) ? body.length : null, verify: () => null,
@@ -258,32 +277,41 @@ export class Workload {
     const opId = random.hex(16) as OpId;
     const { condition, model } = this.#drawCondition(name, random);
     const number = this.#invoke(who, name, { kind: 'delete', condition: model });
-    await this.#write<DeleteOutcome>(who, number, name, 'delete', random, (objects) => objects.delete({ name, condition, opId }));
+    await this.#write<DeleteOutcome>(who, number, name, 'delete', random, this.#draw(random), (objects) => objects.delete({ name, condition, opId }));
   }
 
+  /** Tries after which a client gives up: some do so early. */
+  #draw(random: Random): number {
+    return 1 + random.below(this.#options.triesMax);
+  }
+
+  /** False: it got no definite answer. */
   async #write<T extends PutOutcome | DeleteOutcome>(
     who: string,
     number: number,
     name: string,
     what: string,
     random: Random,
+    tries: number,
     operation: (objects: ObjectService, gateway: Gateway) => Promise<T>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     let isUncertain = false;
-    const tries = 1 + random.below(this.#options.triesMax);
     for (let attempt = 0; attempt < tries; attempt++) {
       const gateway = this.#gateway(random);
       const outcome: Attempt<PutOutcome | DeleteOutcome> = gateway === null ? NO_GATEWAY : await this.#call<PutOutcome | DeleteOutcome>(gateway, operation);
       switch (outcome.kind) {
         case 'stored':
-          return this.#returned(who, number, name, what, { kind: 'stored', isCreated: outcome.isCreated });
+          this.#returned(who, number, name, what, { kind: 'stored', isCreated: outcome.isCreated });
+          return true;
         case 'deleted':
           // After an unknown try "was not there" may mean that this very operation removed it.
-          if (isUncertain && !outcome.wasPresent) return this.#unknown(who, name, what);
-          return this.#returned(who, number, name, what, { kind: 'deleted', wasPresent: outcome.wasPresent });
+          if (isUncertain && !outcome.wasPresent) this.#unknown(who, name, what);
+          else this.#returned(who, number, name, what, { kind: 'deleted', wasPresent: outcome.wasPresent });
+          return true;
         case 'precondition-failed':
-          if (isUncertain) return this.#unknown(who, name, what);
-          return this.#returned(who, number, name, what, { kind: 'precondition-failed' });
+          if (isUncertain) this.#unknown(who, name, what);
+          else this.#returned(who, number, name, what, { kind: 'precondition-failed' });
+          return true;
         case 'unknown':
         case 'broken':
           isUncertain = true;
@@ -298,6 +326,7 @@ export class Workload {
     }
     if (isUncertain) this.#unknown(who, name, what);
     else this.#dropped(who, number, name, what);
+    return false;
   }
 
   #gateway(random: Random): Gateway | null {

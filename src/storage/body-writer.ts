@@ -140,8 +140,11 @@ export class BodyFileWriter implements BodyWriter {
     const sumsFile = await openIfThere(disk, sumsPath(directory, bodyId), 'read');
     let sums: Buffer = Buffer.alloc(0);
     if (sumsFile !== null) {
-      sums = await sumsFile.read(0, await sumsFile.size());
-      await sumsFile.close();
+      try {
+        sums = await sumsFile.read(0, await sumsFile.size());
+      } finally {
+        await sumsFile.close();
+      }
     }
     for (let at = 0; at + SUM_BYTES <= sums.length; at += SUM_BYTES) {
       const chunk = await this.#file.read(this.#length, chunkBytes);

@@ -78,6 +78,11 @@ const OP_BYTES = 250;
 /** A ballot's epoch takes 4 bytes in the index. */
 const EPOCH_MAX = 2 ** 32 - 1;
 
+/** A read that fails tells nothing about what is stored; who asked is told, and asks another replica. */
+function cannotRead(error: unknown): never {
+  throw error instanceof DhtError ? error : new DhtError('DHT_ERR_DISK_FAILED', 'the disk failed to read', { cause: error });
+}
+
 interface RecordLocation {
   readonly position: number;
   readonly bytes: number;
@@ -175,7 +180,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     const cached = this.#records.get(position);
     if (cached !== null) return cached;
     if (!this.#log.holds(position)) return null;
-    const loaded = parseAccepted(await this.#log.read(position, bytes), bytes);
+    const loaded = parseAccepted(await this.#log.read(position, bytes).catch(cannotRead), bytes);
     if (loaded === null) {
       this.#reportDamage(`the record at log position ${position} fails its checksum`);
       throw new DhtError('DHT_ERR_DATA_DAMAGED', `the record at log position ${position} fails its checksum`);
@@ -197,7 +202,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   }
 
   readBody(key: ObjectKey, bodyId: BodyId, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number } | null> {
-    return this.#bodies.read(key, bodyId, offset, length);
+    return this.#bodies.read(key, bodyId, offset, length).catch(cannotRead);
   }
 
   scan(arc: RingArc, after: ObjectKey | null, limit: number): { readonly entries: readonly ScanEntry[]; readonly isLast: boolean } {

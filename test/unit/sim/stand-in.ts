@@ -128,6 +128,7 @@ export class StandInWorld {
       service: service as NodeService,
       store,
       layout: () => this.#layout(name),
+      logPosition: () => this.#writes,
       stop: () => sleep(doors, 100),
     };
   }

@@ -11,12 +11,13 @@ function run(seed: number, fault: PlantedFault): Promise<WholeNodeRunResult> {
   return new WholeNodeRun(world.startProgram, {
     simulation: { seed, linesMax: 0, durationMsMax: 600_000, eventsMax: 1_000_000 },
     disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
-    faults: { takesLostOut: false, initialNodesMin: 3, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 8 },
+    faults: { takesLostOut: false, initialNodesMin: 3, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 8, coreEndShare: 0 },
     workload: { clients: 4, operationsPerClient: 30, durationMsMax: 60_000, thinkMsMax: 1400, triesMax: 6, bodies: { ...BODY_LIMITS, inlineBytesMax: INLINE_BYTES_MAX, chunkBytes: 8192, lagBytesMax: 16_384 } },
     namesMin: 4,
     namesMax: 8,
     bootMsMax: 30_000,
     restMsMax: 60_000,
+    runCase: null,
   }).run();
 }
 
@@ -31,13 +32,13 @@ async function firstViolation(fault: PlantedFault, seedsMax: number): Promise<st
 describe('a run of whole nodes, tried on a stand-in', () => {
   test('finds nothing wrong with a perfect memory, and causes every fault', async () => {
     let totals = NO_TOTALS;
-    for (let seed = 1; seed <= 60; seed++) {
+    for (let seed = 1; seed <= 80; seed++) {
       const result = await run(seed, 'none');
       expect({ seed, violations: result.violations }).toEqual({ seed, violations: [] });
       totals = addRun(totals, result);
     }
-    // The stand-in takes nobody out.
-    expect(missing(totals)).toEqual(['loss']);
+    // A stand-in has no frames and no files, its layout never moves, and takes nobody out.
+    expect(missing(totals).filter((name) => !['repeat', 'body-rot', 'log-crash', 'log-kill', 'wipe-moving', 'loss'].includes(name))).toEqual([]);
   });
 
   test('gives the same digest for the same seed', async () => {

@@ -507,7 +507,7 @@ describe('rot', () => {
     await putFile(store, 1, bytes);
     for (const operation of ['open', 'read'] as const) {
       disk.failNext(operation, 'EMFILE');
-      await expect(store.readBody(key, bodyId(1), 0, 10)).rejects.toMatchObject({ code: 'EMFILE' });
+      await expect(store.readBody(key, bodyId(1), 0, 10)).rejects.toMatchObject({ code: 'DHT_ERR_DISK_FAILED', cause: { code: 'EMFILE' } });
       expect(await store.readBody(key, bodyId(1), 0, 10)).not.toBeNull();
     }
     expect(damages).toEqual([]);
