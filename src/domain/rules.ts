@@ -38,8 +38,6 @@ export interface Rules {
   readonly amnesiaCheck: boolean;
   /** R16: an empty disk gets a new node id, so it never votes with promises it forgot. */
   readonly emptyDiskIsNew: boolean;
-  /** A.4 (1): a layout vote is persisted before the reply, and read only after the carried layout was adopted. */
-  readonly layoutVoteDurable: boolean;
   /** R13: a tombstone is erased only when all replicas of its key hold it alike; a quorum isn't enough. */
   readonly eraseNeedsAll: boolean;
   /** R13: a replica raises its floor in the very step in which it erases. */
@@ -68,7 +66,6 @@ export const ALL_RULES: Rules = {
   unlinkAfterAccept: true,
   amnesiaCheck: true,
   emptyDiskIsNew: true,
-  layoutVoteDurable: true,
   eraseNeedsAll: true,
   eraseRaisesFloor: true,
   eraseChecksAgain: true,

@@ -142,6 +142,20 @@ const recordWithoutItsBody: Play = async (scenario) => {
   await scenario.checkBodies(c);
 };
 
+/** A node's disk is set back to an old snapshot: it must not vote under the identity whose promises it forgot. */
+const oldSnapshotVotes: Play = async (scenario) => {
+  const [a, b, c] = await threeNodes(scenario);
+  const snapshot = b.disk.takeSnapshot();
+  const { nodeId } = scenario.program(b).service.view();
+  for (const name of ['one', 'two', 'three']) await scenario.put(b, name, 'since the snapshot');
+  // Pings tell the others how far its log has come.
+  await scenario.sleep(3000);
+  b.restore(snapshot, [a.name, c.name]);
+  b.start();
+  await scenario.until(() => b.program()?.service.view().state === 'serving', () => 'b serves again');
+  if (scenario.program(b).service.view().nodeId === nodeId) scenario.sim.fail(`${b.name} votes under the identity whose votes it forgot`);
+};
+
 /** A name that the joiner will own as first: its position is just before the joiner's key. */
 function nameBetween(members: readonly string[], joiner: string): string {
   const keyOf = (name: string): number => hasher(name.replace(':', ''), KEY_BITS);
@@ -160,6 +174,7 @@ const CASES: readonly (readonly [title: string, rule: keyof Rules, play: Play, v
   ['a retry that applies again', 'idempotentRetry', retryAfterLostAnswers, /not linearizable/],
   ['only joiners catch up', 'retainedCatchUp', joinerFails, /not linearizable/],
   ['since is ignored', 'sinceDiscard', arcGoesAndComesBack, /kept a record of epoch/],
+  ['the log isn\'t confirmed after a boot', 'amnesiaCheck', oldSnapshotVotes, /whose votes it forgot/],
   ['accept without a body', 'acceptNeedsBody', recordWithoutItsBody, /without holding its body/],
 ];
 

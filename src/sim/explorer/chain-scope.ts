@@ -23,8 +23,6 @@ export interface PlannedProposal {
 export interface ChainScope {
   readonly name: string;
   readonly rules: LayoutKernelRules;
-  /** A.4 (1): a vote is durable before its reply; false: one crash in the run may lose a vote. */
-  readonly isVoteDurable: boolean;
   readonly nodes: readonly NodeId[];
   readonly first: Layout;
   /** Indexes of the nodes that have the first layout at the beginning. */

@@ -13,7 +13,7 @@ export function proposal(node: number, hlc: number, wish: Wish): PlannedProposal
 
 /** Three members, all voters; D would like to join. */
 export const STABLE_CHAIN: ChainScope = {
-  name: '', rules: ALL_LAYOUT_RULES, isVoteDurable: true, nodes: FOUR, first: foundedBy(3, 3), holders: [0, 1, 2], proposals: [], epochMax: 3, leavers: [],
+  name: '', rules: ALL_LAYOUT_RULES, nodes: FOUR, first: foundedBy(3, 3), holders: [0, 1, 2], proposals: [], epochMax: 3, leavers: [],
 };
 
 /** B and C join A, who is the only voter: the next layout has three. */

@@ -90,7 +90,7 @@ export class ChainSpace implements StateSpace {
         if (isGone || layout === null || !isNewer(layout, cell.layout)) return;
         this.#act(packed, visit, (draft) => { this.#adopt(draft, node, layout); }, () => `${this.#letter(node)} learns ${layoutLabel(layout)} from ${this.#letter(other)}`);
       });
-      if (!this.#scope.isVoteDurable && state.verdict.votesLost < 1 && cell.slot !== EMPTY_SLOT) {
+      if (!this.#scope.rules.voteDurable && state.verdict.votesLost < 1 && cell.slot !== EMPTY_SLOT) {
         this.#act(packed, visit, (draft) => {
           draft.nodes[node] = { ...cell, slot: EMPTY_SLOT };
           draft.verdict = { ...draft.verdict, votesLost: 1 };

@@ -10,6 +10,8 @@ import { replicaSets } from '../../ring/placement.ts';
 export interface LayoutKernelRules {
   /** A.4 (1): the carried layout is adopted before the slot is read. */
   readonly adoptBeforeSlot: boolean;
+  /** A.4 (1): a vote is durable before its reply; without, one crash forgets it (in searches; storms crash too seldom at the right moment). */
+  readonly voteDurable: boolean;
   /** A.4 (2): an accepted value isn't taken for decided. */
   readonly acceptedIsNotDecided: boolean;
   /** A.4 (2): a proposer takes over the highest reported value. */
@@ -35,7 +37,7 @@ export interface LayoutKernelRules {
 }
 
 export const ALL_LAYOUT_RULES: LayoutKernelRules = {
-  adoptBeforeSlot: true, acceptedIsNotDecided: true, adoptHighest: true, waitsForCaught: true, caughtReset: true, abortsWithoutMajority: true,
+  adoptBeforeSlot: true, voteDurable: true, acceptedIsNotDecided: true, adoptHighest: true, waitsForCaught: true, caughtReset: true, abortsWithoutMajority: true,
   epochFence: true, quorum: 'both',
   retainedCatchUp: true, leaverWaits: true, since: 'moving', discardWithLayout: true,
 };
