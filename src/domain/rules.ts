@@ -34,6 +34,8 @@ export interface Rules {
   readonly floorStopsCopy: boolean;
   /** R7: an old body is dropped only after the record that replaces it is durable. */
   readonly unlinkAfterAccept: boolean;
+  /** R15: an ex-owner lets go of a record only after receipts from all of its new replicas. */
+  readonly releaseNeedsReceipts: boolean;
   /** R16: after a boot no register message is answered before a majority confirmed the log position. */
   readonly amnesiaCheck: boolean;
   /** R16: an empty disk gets a new node id, so it never votes with promises it forgot. */
@@ -64,6 +66,7 @@ export const ALL_RULES: Rules = {
   takeObeysPromise: true,
   floorStopsCopy: true,
   unlinkAfterAccept: true,
+  releaseNeedsReceipts: true,
   amnesiaCheck: true,
   emptyDiskIsNew: true,
   eraseNeedsAll: true,

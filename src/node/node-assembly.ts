@@ -163,7 +163,7 @@ export async function assembleNode(
     },
   }, { ...copyOptions, ...tuning.antiEntropy, arcsAtOnce: tuning.arcsAtOnce });
   const release = new Release({
-    caller, clock, log, store, views: driver, settle: (name, epoch) => coordinator.settle(name, epoch), onDone: () => { events.onReleased(); },
+    caller, clock, log, store, views: driver, rules, settle: (name, epoch) => coordinator.settle(name, epoch), onDone: () => { events.onReleased(); },
   }, { ...copyOptions, loneRecordsMax: tuning.loneRecordsMax });
   const confirmation = new BootConfirmation({
     caller, clock, self: store.nodeId, recovered, layout: () => driver.current()?.layout ?? null,

@@ -12,6 +12,7 @@ import { isZeroBallot } from '../domain/ballot.ts';
 import { DhtError } from '../domain/error-catalogue.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
+import type { Rules } from '../domain/rules.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
@@ -28,6 +29,7 @@ export interface ReleaseDeps {
   readonly log: Log;
   readonly store: RegisterStore;
   readonly views: ViewSource;
+  readonly rules: Rules;
   readonly settle: Settle;
   /** Nothing is held any more that this node doesn't have to hold. */
   readonly onDone: () => void;
@@ -126,7 +128,7 @@ export class Release {
       const { entries, isLast } = store.scan(piece, after, this.#options.pageEntriesMax);
       if (entries.length > 0) {
         const receipts = await this.#receipts(layout, arc, entries);
-        const isFree = receipts.map((receipt) => receipt === 'all');
+        const isFree = receipts.map((receipt) => receipt === 'all' || !this.#deps.rules.releaseNeedsReceipts);
         const isKept = await this.#settleLone(layout, entries, receipts, isFree);
         if (run !== this.#run || this.#deps.views.current()?.layout.epoch !== layout.epoch) return null;
         const free = entries.filter((_, i) => isFree[i] === true);

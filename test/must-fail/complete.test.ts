@@ -25,7 +25,7 @@ const FILES = new Map(['must-fail', 'swarm'].flatMap((folder) => readdirSync(pat
   .map((name): [string, string] => [name.replace('.test.ts', ''), readFileSync(path.join(ROOT, folder, name), 'utf8')])));
 
 /** Rules with a number, or the word "directed", in the trials of the design. */
-const NUMBERED = ['(1)', '(2)', '(5)', '(6)', '(7)', '(8)', '(9)', '(10)', 'R1', 'R2', 'R5', 'R6', 'R7', 'R8', 'R9', 'R10', 'R11', 'R12', 'R13', 'R14', 'R16'];
+const NUMBERED = ['(1)', '(2)', '(5)', '(6)', '(7)', '(8)', '(9)', '(10)', 'R1', 'R2', 'R5', 'R6', 'R7', 'R8', 'R9', 'R10', 'R11', 'R12', 'R13', 'R14', 'R15', 'R16'];
 
 test('every switch has a row, and no row has a switch that isn\'t there', () => {
   const switches = [...Object.keys(ALL_RULES), ...Object.keys(ALL_LAYOUT_RULES), 'isEpochInBallot'];

@@ -24,12 +24,15 @@ async function threeNodes(scenario: Scenario): Promise<readonly [SimNode, SimNod
   return [must(a, 'a'), must(b, 'b'), must(c, 'c')];
 }
 
-/** Puts through `a` so that `c` never hears of it and notices nothing. */
+/** Puts through `a` so that `c` never hears of it and notices nothing; `a` forgets, in a crash, that it owes `c` a hint. */
 async function putWithout(scenario: Scenario, name: string, body: string, a: SimNode, c: SimNode): Promise<void> {
   scenario.network.cut(a.name, c.name);
   await scenario.put(a, name, body);
   scenario.network.resetConnections(c.name);
+  a.crash();
   scenario.network.heal(a.name, c.name);
+  a.start();
+  await scenario.until(() => a.program()?.service.view().state === 'serving', () => 'the coordinator is back');
 }
 
 /** Acknowledge, then all power fails: what was acknowledged is on the disks. */
@@ -142,6 +145,26 @@ const recordWithoutItsBody: Play = async (scenario) => {
   await scenario.checkBodies(c);
 };
 
+/** The node that takes a leaver's place is cut off: the leaver may not let go of its copies yet. */
+const leaverLetsGo: Play = async (scenario) => {
+  const nodes = await scenario.found(['node:1', 'node:2', 'node:3', 'node:4']);
+  const name = 'file';
+  await scenario.put(must(nodes[0], 'a node'), name, 'on three');
+  await scenario.rest();
+  const replicas = scenario.replicasOf(name, must(nodes[0], 'a node'));
+  const leaver = must(nodes.find((node) => node.name === replicas[2]), 'a replica');
+  const heir = must(nodes.find((node) => !replicas.includes(node.name)), 'the node without it');
+  const other = must(nodes.find((node) => node.name === replicas[0]), 'a replica');
+  const lacksIt = (): boolean => scenario.program(heir).store.head(objectKey(name, KEY_BITS))?.kind !== 'object';
+  for (const node of nodes) if (node !== heir) scenario.separate(heir, node);
+  await scenario.program(leaver).service.leave();
+  await scenario.until(() => other.program()?.layout()?.phase === 'stable' && other.program()?.layout()?.members.length === 3, () => 'the move ends');
+  await scenario.sleep(3000);
+  if (leaver.isGone() && lacksIt()) scenario.sim.fail(`${leaver.name} let go of its copy before ${heir.name} had one`);
+  for (const node of nodes) if (node !== heir) scenario.unite(heir, node);
+  await scenario.until(() => leaver.isGone() && !lacksIt(), () => 'the leaver is gone and its heir has the copy');
+};
+
 /** A node's disk is set back to an old snapshot: it must not vote under the identity whose promises it forgot. */
 const oldSnapshotVotes: Play = async (scenario) => {
   const [a, b, c] = await threeNodes(scenario);
@@ -174,6 +197,7 @@ const CASES: readonly (readonly [title: string, rule: keyof Rules, play: Play, v
   ['a retry that applies again', 'idempotentRetry', retryAfterLostAnswers, /not linearizable/],
   ['only joiners catch up', 'retainedCatchUp', joinerFails, /not linearizable/],
   ['since is ignored', 'sinceDiscard', arcGoesAndComesBack, /kept a record of epoch/],
+  ['an ex-owner lets go without receipts', 'releaseNeedsReceipts', leaverLetsGo, /let go of its copy before/],
   ['the log isn\'t confirmed after a boot', 'amnesiaCheck', oldSnapshotVotes, /whose votes it forgot/],
   ['accept without a body', 'acceptNeedsBody', recordWithoutItsBody, /without holding its body/],
 ];

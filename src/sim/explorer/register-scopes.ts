@@ -43,6 +43,11 @@ export const SMALL_SCOPES: readonly RegisterScope[] = [
 ];
 
 export const LARGE_SCOPES: readonly RegisterScope[] = [
+  { ...PLAIN_SCOPE, name: 'two conditional puts that retry, fast read', actors: [put('first', 10, 13), put('first', 11, 12), get()] },
+  { ...PLAIN_SCOPE, name: 'delete that retries, put if absent, eraser, fast read', hasEraser: true, actors: [remove('none', 10, 12), put('absent', 11), get()] },
+  { ...PLAIN_SCOPE, name: 'put that retries late, delete, put, delete, eraser', initial: 'absent', hasEraser: true, actors: [put('none', 10, 15), remove('none', 11), put('none', 12), remove('none', 13)] },
+  { ...PLAIN_SCOPE, name: 'put if absent that retries, delete, eraser, anti-entropy copy', initial: 'tombstone', hasEraser: true, copies: 1, actors: [put('absent', 10, 13), remove('none', 11)] },
+  { ...MOVE_SCOPE, name: 'a replica goes and comes back: put during two moves', layouts: [...moveLayouts('abc', 'bcd'), ...moveLayouts('bcd', 'abd').slice(1)], actors: [put('none', 10)] },
   {
     ...PLAIN_SCOPE, name: 'two puts, put if unchanged, delete, fast read, anti-entropy copy',
     copies: 1, actors: [put('none', 10), put('first', 11), put('none', 12), remove('none', 13), get()],
