@@ -18,13 +18,15 @@ import { LocalHealth } from '../liveness/local-health.ts';
 import { PingDetector } from '../liveness/ping-detector.ts';
 import type { RumourState } from '../liveness/suspicion.ts';
 import type { Random } from '../ports/random.ts';
-import type { BootPosition, GossipEntry, NodeHealth, NodeRef, PingReply, PingRequest, ProbeRequest } from '../protocol/message.ts';
+import type { BootPosition, DiskHealth, GossipEntry, NodeHealth, NodeRef, PingReply, PingRequest, ProbeRequest } from '../protocol/message.ts';
+import type { Strain } from '../ring/cluster-view.ts';
 import { pointers } from '../ring/pointers.ts';
 import type { Exchange } from './exchange.ts';
 import { GossipQueue } from './gossip-queue.ts';
 import type { LayoutKeeper } from './layout-keeper.ts';
 import type { MemberTable } from './member-table.ts';
 import type { MembershipTimes } from './membership-options.ts';
+import { PeerStrain } from './peer-strain.ts';
 
 /** Entries of each sort in one ping; about 130 bytes each. */
 const GOSSIP_ENTRIES_MAX = 16;
@@ -54,7 +56,8 @@ export class FailureWatch {
   #selfState: RumourState = 'alive';
   #position = 0;
   #loopDelayMs = 0;
-  #diskUsed = 0;
+  #disk: DiskHealth = { diskUsed: 0, space: 'ample', isDiskSlow: false };
+  readonly #strain = new PeerStrain();
   #lastGossip: MonotonicMs | null = null;
   #troubledOffset = 0;
   #unreachable: ReadonlySet<NodeId> = new Set();
@@ -99,6 +102,7 @@ export class FailureWatch {
   tick(position: number, now: MonotonicMs): void {
     this.#position = position;
     if (this.#health.tick(now)) this.#detector.stalled(now);
+    this.#strain.forgetOld(now);
     this.#detector.watch(this.#nextOnRing().map((member) => member.nodeId));
     for (const nodeId of this.#detector.takeDue(now)) this.#pingWatched(nodeId, now);
     this.#accuseSilent(now);
@@ -117,9 +121,15 @@ export class FailureWatch {
     for (const nodeId of this.#someOthers(this.#deps.times.fanOut, null)) this.#tell(nodeId);
   }
 
-  healthSample(loopDelayMs: number, diskUsed: number, now: MonotonicMs): void {
+  /** Whose disks are strained; the same value as long as nothing changes. */
+  get strain(): Strain {
+    return this.#strain.current;
+  }
+
+  healthSample(loopDelayMs: number, disk: DiskHealth, now: MonotonicMs): void {
     this.#loopDelayMs = loopDelayMs;
-    this.#diskUsed = diskUsed;
+    this.#disk = disk;
+    this.#strain.heard(this.#deps.self.nodeId, disk, now);
     if (this.#health.loopDelay(loopDelayMs, now)) this.#detector.stalled(now);
   }
 
@@ -140,6 +150,7 @@ export class FailureWatch {
     this.#deps.exchange.ask<'ping'>(target, this.#pingRequest(target.nodeId), timeoutMs, (answer, now) => {
       if (answer.kind === 'reply') {
         this.#remember(answer.reply.from.nodeId, answer.reply.boot);
+        this.#strain.heard(answer.reply.from.nodeId, answer.reply.health, now);
         this.#hear(answer.reply.gossip, now);
       }
       then(answer.kind === 'reply' ? answer.reply : null, now);
@@ -149,6 +160,7 @@ export class FailureWatch {
   servePing(id: number, request: PingRequest, now: MonotonicMs): void {
     const { exchange, keeper, self } = this.#deps;
     this.#remember(request.from.nodeId, request.boot);
+    this.#strain.heard(request.from.nodeId, request.health, now);
     const corrections = this.#hear(request.gossip, now);
     this.#refreshUnreachable();
     const here = keeper.layout === null ? null : pointers(keeper.layout, self.nodeId, this.#unreachable);
@@ -313,7 +325,7 @@ export class FailureWatch {
   }
 
   #nodeHealth(): NodeHealth {
-    return { awareness: this.#health.awareness, loopDelayMs: this.#loopDelayMs, diskUsed: this.#diskUsed };
+    return { awareness: this.#health.awareness, loopDelayMs: this.#loopDelayMs, ...this.#disk };
   }
 
   #log(level: 'info' | 'warn', message: string, nodeId: NodeId): void {

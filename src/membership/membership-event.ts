@@ -6,7 +6,7 @@ import type { ClusterId, Epoch, NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
 import type { Position } from '../domain/ring-position.ts';
-import type { PeerReply, PeerRequest } from '../protocol/message.ts';
+import type { DiskHealth, PeerReply, PeerRequest } from '../protocol/message.ts';
 
 /** The kinds of the ring family that membership answers. A position check is the node's own affair (rule R16). */
 export const MEMBERSHIP_KINDS = [
@@ -38,8 +38,8 @@ export type MembershipEvent =
   | { readonly kind: 'layout-seen'; readonly layout: Layout }
   /** This node has caught up those arcs of that epoch, durably. */
   | { readonly kind: 'caught'; readonly epoch: Epoch; readonly arcEnds: readonly Position[] }
-  /** Measured by the shell now and then: the event loop's delay, and the part of the disk in use. */
-  | { readonly kind: 'health'; readonly loopDelayMs: number; readonly diskUsed: number }
+  /** Measured by the shell now and then: the event loop's delay, and how the disk is. */
+  | { readonly kind: 'health'; readonly loopDelayMs: number; readonly disk: DiskHealth }
   /**
    * Become a member through any of the seeds (`host:port`). With `initialNames`, and itself among them, it takes part in
    * founding when no seed knows a ring (A.7). `whenMember` says what to do in a ring already: `stay` (a restart), `compare`

@@ -197,7 +197,7 @@ export class Membership {
       case 'peer-seen': return this.#peerSeen(event, now);
       case 'layout-seen': return void this.#keeper.offer(event.layout, null);
       case 'caught': return this.#steward.caughtHere(event.epoch, event.arcEnds, now);
-      case 'health': return this.#watch.healthSample(event.loopDelayMs, event.diskUsed, now);
+      case 'health': return this.#watch.healthSample(event.loopDelayMs, event.disk, now);
       case 'join':
         this.#join.begin(event, now);
         return this.#join.tick(now);
@@ -314,9 +314,11 @@ export class Membership {
 
   #refreshView(): void {
     const { layout } = this.#keeper;
-    const { unreachable } = this.#watch;
+    const { unreachable, strain } = this.#watch;
     if (layout === null) this.#view = null;
-    else if (this.#view?.layout !== layout || this.#view.unreachable !== unreachable) this.#view = { self: this.#options.self.nodeId, layout, unreachable };
+    else if (this.#view?.layout !== layout || this.#view.unreachable !== unreachable || this.#view.strain !== strain) {
+      this.#view = { self: this.#options.self.nodeId, layout, unreachable, strain };
+    }
   }
 
   get #isServing(): boolean {

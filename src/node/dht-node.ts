@@ -20,7 +20,9 @@ import { assertLimits, FILES_PAGE_MAX, OPERATION_DEADLINE_MS } from '../domain/l
 import type { NodeAddress } from '../domain/node-address.ts';
 import { ringSize } from '../domain/ring-position.ts';
 import type { Timer } from '../ports/clock.ts';
+import type { DiskHealth } from '../protocol/message.ts';
 import { hasher, nodeKey } from '../ring/hasher.ts';
+import { NO_STRAIN } from '../ring/cluster-view.ts';
 import { effectiveReplicas, memberById } from '../ring/placement.ts';
 import { pointers } from '../ring/pointers.ts';
 import { renewIdentity } from '../storage/identity-renewal.ts';
@@ -37,6 +39,7 @@ import type { NodeStateStore, RegisterStore } from '../storage/register-store.ts
 import { RepairMetrics } from './repair-metrics.ts';
 import { repairReport } from './repair-report.ts';
 import { isLive, ringReport } from './ring-report.ts';
+import { storageView } from './storage-view.ts';
 
 /** Milliseconds beyond the join's own time-out after which its caller is answered anyway. */
 const JOIN_GRACE_MS = 2_000;
@@ -95,6 +98,7 @@ export class DhtNode implements NodeService {
     const repair = new RepairMetrics(deps.meter, deps.clock.wallNow(), () => source.node?.repair() ?? null);
     const counters = registerNodeMetrics(deps.meter, {
       view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null, repair,
+      space: () => source.node?.view().storage ?? null,
     });
     const { address, parts } = await assembleNode(deps, options, counters, events);
     const node = new DhtNode(deps, options, address, parts, counters);
@@ -165,6 +169,7 @@ export class DhtNode implements NodeService {
       predecessor: around === null ? null : addressView(around.predecessor),
       successors: around === null ? [] : around.successors.map(addressView),
       replicationFactor: view === null ? 0 : effectiveReplicas(view.layout),
+      storage: storageView(store.spaceView()),
       transport: this.#options.transport,
       progress: this.#progress(),
     };
@@ -192,6 +197,7 @@ export class DhtNode implements NodeService {
       liveness: (nodeId) => this.#liveness(nodeId),
       down: this.#parts.membership.downMembers,
       fork: this.#parts.membership.fork,
+      strain: this.#parts.driver.current()?.strain ?? NO_STRAIN,
       moves: {
         arcs: catchUp?.arcsLeft ?? 0, keysLeft: release?.keysLeft ?? 0, bytesLeft: (release?.bytesLeft ?? 0) + (catchUp?.bytesLeft ?? 0),
         estimatedSeconds: catchUp?.estimatedSeconds ?? null,
@@ -228,7 +234,8 @@ export class DhtNode implements NodeService {
 
   readiness(): HealthView {
     const { state, detail } = this.#state();
-    return { isOk: state === 'serving' || state === 'leaving', reason: detail };
+    const disk = storageView(this.#parts.store.spaceView()).detail;
+    return { isOk: state === 'serving' || state === 'leaving', reason: disk === 'ok' ? detail : `${detail}. ${disk}` };
   }
 
   startup(): HealthView {
@@ -362,8 +369,13 @@ export class DhtNode implements NodeService {
     const isCutOff = view !== null && view.unreachable.size >= view.layout.members.length / 2;
     if (wasFrozen || (this.#wasCutOff && !isCutOff)) this.#parts.antiEntropy.returned();
     this.#wasCutOff = isCutOff;
-    this.#parts.driver.dispatch({ kind: 'health', loopDelayMs: loopDelayMs(), diskUsed: 0 });
+    this.#parts.driver.dispatch({ kind: 'health', loopDelayMs: loopDelayMs(), disk: this.#diskHealth() });
     this.#watchLater();
+  }
+
+  #diskHealth(): DiskHealth {
+    const { totalBytes, freeBytes, level } = this.#parts.store.spaceView();
+    return { diskUsed: totalBytes === 0 ? 0 : 1 - freeBytes / totalBytes, space: level, isDiskSlow: false };
   }
 
   #liveness(nodeId: NodeId): Liveness {

@@ -6,17 +6,18 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { Counter, Meter } from '../ports/meter.ts';
 import type { RepairMetrics } from './repair-metrics.ts';
-import type { NodeState, NodeView, RingView } from './node-service.ts';
+import type { NodeState, NodeView, RingView, StorageView } from './node-service.ts';
 
 const STATES: readonly NodeState[] = ['starting', 'joining', 'serving', 'leaving', 'left', 'damaged', 'stopped'];
 const LIVENESS = ['alive', 'restarting', 'suspect', 'down', 'unknown'] as const;
 const RANGES = ['healthy', 'degraded', 'unavailable'] as const;
 
 export interface NodeMetricsSource {
-  /** Null, all three: the node isn't assembled yet. */
+  /** Null, all of them: the node isn't assembled yet. */
   readonly view: () => NodeView | null;
   readonly ring: () => RingView | null;
   readonly repair: RepairMetrics;
+  readonly space: () => StorageView | null;
   readonly totals: () => { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } | null;
 }
 
@@ -50,11 +51,16 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
   const registers = meter.gauge({ name: 'dht_storage_registers', help: 'Registers in the local index: objects, tombstones and bare promises.' });
   const objectBytes = meter.gauge({ name: 'dht_storage_objects_bytes', help: 'Bytes of the bodies of live objects in the local store.' });
   const logBytes = meter.gauge({ name: 'dht_storage_log_bytes', help: 'Bytes of the log on disk.' });
+  const diskCapacity = meter.gauge({ name: 'dht_storage_disk_capacity_bytes', help: 'Size of the data volume.' });
+  const diskAvailable = meter.gauge({ name: 'dht_storage_disk_available_bytes', help: 'Space on the data volume usable by an unprivileged process.' });
+  const ballast = meter.gauge({ name: 'dht_storage_ballast_bytes', help: 'Bytes set aside on the data volume so that deletes can always be logged.' });
+  const readOnly = meter.gauge({ name: 'dht_storage_read_only', help: '1 while files are refused to protect the volume.' });
   meter.onScrape(() => {
     const node = source.view();
     const ring = source.ring();
     const totals = source.totals();
-    if (node === null || ring === null || totals === null) return;
+    const space = source.space();
+    if (node === null || ring === null || totals === null || space === null) return;
     for (const s of STATES) state.set(node.state === s ? 1 : 0, { state: s });
     for (const liveness of LIVENESS) members.set(ring.members.filter((m) => m.liveness === liveness).length, { state: liveness });
     for (const status of RANGES) ranges.set(ring.arcs[status], { status });
@@ -69,6 +75,10 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     registers.set(totals.registers);
     objectBytes.set(totals.bodyBytes);
     logBytes.set(totals.logBytes);
+    diskCapacity.set(space.totalBytes);
+    diskAvailable.set(space.freeBytes);
+    ballast.set(space.ballastBytes);
+    readOnly.set(space.isReadOnly ? 1 : 0);
   });
   return {
     repair: source.repair,

@@ -4,6 +4,7 @@
  * only translates; all are plain values.
  */
 import type { ErrorCode } from '../domain/error-catalogue.ts';
+import type { SpaceLevel } from '../domain/space-level.ts';
 import type { DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, ListOutcome, ListRequest, PutOutcome, PutRequest, PutStreamRequest } from '../domain/object-operation.ts';
 
 export interface AddressView {
@@ -14,6 +15,19 @@ export interface AddressView {
 
 /** starting: not in a ring or not confirmed yet. serving: ready. leaving: handing over. left: done. stopped. */
 export type NodeState = 'starting' | 'joining' | 'serving' | 'leaving' | 'left' | 'damaged' | 'stopped';
+
+/** The volume that this node's files are on. */
+export interface StorageView {
+  readonly totalBytes: number;
+  /** Usable by this process; the ballast is not among it. */
+  readonly freeBytes: number;
+  /** Set aside so that deletes can be logged on a full volume. */
+  readonly ballastBytes: number;
+  readonly level: SpaceLevel;
+  readonly isReadOnly: boolean;
+  /** `ok`, or what is wrong and what to do. */
+  readonly detail: string;
+}
 
 export interface NodeView {
   readonly host: string;
@@ -34,6 +48,7 @@ export interface NodeView {
   readonly predecessor: AddressView | null;
   readonly successors: readonly AddressView[];
   readonly replicationFactor: number;
+  readonly storage: StorageView;
   /** plaintext: started with --insecure-transport. */
   readonly transport: 'tls-psk' | 'plaintext';
   /** Progress of a leave or a catch-up; null when nothing moves. */

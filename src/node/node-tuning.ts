@@ -17,7 +17,7 @@ import type { ObjectStoreOptions } from '../storage/object-store.ts';
 import type { BodyPullOptions } from '../transfer/body-pull.ts';
 import type { BodyStreamOptions } from '../transfer/body-stream.ts';
 
-export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax' | 'upkeep'>;
+export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax' | 'upkeep' | 'space'>;
 
 export interface NodeTuning {
   /** Where bodies are cut; handed to storage, replication and repair. */
@@ -68,6 +68,9 @@ export const NODE_TUNING: NodeTuning = {
     bodyCacheBytes: 64 * 1024 * 1024,
     stagedBodiesMax: 100_000,
     upkeep: { checkpointBytes: 256 * 1024 * 1024, liveShareMin: 0.5, bytesPerSecond: 64 * 1024 * 1024 },
+    space: {
+      sampleMs: 2_000, ballastBytes: 256 * 1024 * 1024, ballastPieceBytes: 1024 * 1024, ballastPauseMs: 250, ballastDelayMs: 60_000, retryMs: 1_000,
+    },
   },
   peer: {
     dialTimeoutMs: 2_000,

@@ -4,6 +4,7 @@
  */
 import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
+import type { Strain } from '../ring/cluster-view.ts';
 import { allReplicaSets, effectiveReplicas, type ReplicaSets } from '../ring/placement.ts';
 import { shares } from '../ring/shares.ts';
 import type { Fork } from '../membership/fork-watch.ts';
@@ -17,13 +18,14 @@ export interface RingReportInput {
   readonly liveness: (nodeId: NodeId) => Liveness;
   readonly down: DownMembers;
   readonly fork: Fork | null;
+  readonly strain: Strain;
   readonly moves: RingView['moves'];
   readonly repair: RepairView;
 }
 
 export type ArcHealth = 'healthy' | 'degraded' | 'unavailable';
 
-export function ringReport({ layout, keyBits, self, liveness, down: downMembers, fork, moves, repair }: RingReportInput): RingView {
+export function ringReport({ layout, keyBits, self, liveness, down: downMembers, fork, strain, moves, repair }: RingReportInput): RingView {
   if (layout === null) {
     return {
       clusterId: null, epoch: 0, phase: 'none', M: keyBits, replicas: 0, replicationFactor: 0, members: [], voters: [],
@@ -73,7 +75,7 @@ export function ringReport({ layout, keyBits, self, liveness, down: downMembers,
     isRemovable,
     removal,
     recoveries: layout.recoveries,
-    warnings: [...warnings(layout, isUp), ...recoveryWarnings(layout, fork)],
+    warnings: [...warnings(layout, isUp), ...recoveryWarnings(layout, fork), ...strainWarnings(layout, strain)],
   };
 }
 
@@ -119,5 +121,15 @@ function warnings(layout: Layout, isUp: (nodeId: NodeId) => boolean): string[] {
   if (copies === 2) found.push('Two copies: a majority is both, so one failure makes keys unavailable (never wrong) until it returns. Add a node.');
   if (layout.replicas % 2 === 0 && copies === layout.replicas && copies > 2) found.push('An even replication factor tolerates no more failures than the odd one below it.');
   if (!hasMajority(layout.voters, isUp)) found.push('No majority of the layout voters is up: nodes can neither join nor leave until one returns. If that never happens: docs/recover.md.');
+  return found;
+}
+
+function strainWarnings(layout: Layout, strain: Strain): string[] {
+  const found: string[] = [];
+  const namesOf = (nodes: ReadonlySet<NodeId>): string => layout.members.filter(({ nodeId }) => nodes.has(nodeId)).map(({ name }) => name).join(', ');
+  const full = namesOf(strain.full);
+  const slow = namesOf(strain.slow);
+  if (full !== '') found.push(`Nearly full: ${full}. Clients' files are refused where too many replicas are; reads and deletes go on. Enlarge the volumes or add a node.`);
+  if (slow !== '') found.push(`Slow disks: ${slow}. They are read from last; look at their volumes.`);
   return found;
 }

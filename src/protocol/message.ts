@@ -11,6 +11,7 @@ import type { ErrorCode } from '../domain/error-catalogue.ts';
 import type { BodyId, ClusterId, Epoch, NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { ObjectKey, Position } from '../domain/ring-position.ts';
+import type { SpaceLevel } from '../domain/space-level.ts';
 import type { ObjectRecord } from '../domain/stored-object.ts';
 
 // ---------------------------------------------------------------------------------------------------- vocabulary
@@ -37,7 +38,14 @@ export interface NodeHealth {
   readonly loopDelayMs: number;
   /** Parts of the disk in use, 0 to 1. */
   readonly diskUsed: number;
+  /** What it still takes. */
+  readonly space: SpaceLevel;
+  /** Its disk answers so slowly that others should be asked first. */
+  readonly isDiskSlow: boolean;
 }
+
+/** What a node says of its disk. */
+export type DiskHealth = Pick<NodeHealth, 'diskUsed' | 'space' | 'isDiskSlow'>;
 
 export interface NodeRef {
   readonly nodeId: NodeId;

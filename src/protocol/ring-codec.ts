@@ -1,5 +1,6 @@
 /** Codecs of the ring family: pings, gossip, joining and leaving. Small frames of the control connection. */
 import { FRAME_HEAD_BYTES_MAX, MEMBERS_MAX } from '../domain/limits.ts';
+import { SPACE_LEVELS } from '../domain/space-level.ts';
 import { DecodeError, type BinaryReader } from '../encoding/binary-reader.ts';
 import type { BinaryWriter } from '../encoding/binary-writer.ts';
 import {
@@ -40,6 +41,8 @@ function writeHealth(writer: BinaryWriter, health: NodeHealth): void {
   writer.u8(health.awareness);
   writer.f64(health.loopDelayMs);
   writer.f64(health.diskUsed);
+  writeWord(writer, SPACE_LEVELS, health.space);
+  writer.bool(health.isDiskSlow);
 }
 
 function readHealth(reader: BinaryReader): NodeHealth {
@@ -47,7 +50,7 @@ function readHealth(reader: BinaryReader): NodeHealth {
   const loopDelayMs = reader.f64();
   const diskUsed = reader.f64();
   if (awareness > 8 || !(loopDelayMs >= 0) || !(diskUsed >= 0)) throw new DecodeError('health out of range');
-  return { awareness, loopDelayMs, diskUsed };
+  return { awareness, loopDelayMs, diskUsed, space: readWord(reader, SPACE_LEVELS), isDiskSlow: reader.bool() };
 }
 
 function readWeight(reader: BinaryReader): number {

@@ -12,6 +12,7 @@
  */
 import { hash } from 'node:crypto';
 import { compareBallots, maxBallot, ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
+import { DhtError } from '../domain/error-catalogue.ts';
 import type { Epoch, NodeId } from '../domain/ids.ts';
 import type { PeerTarget } from '../domain/peer-identity.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
@@ -199,7 +200,13 @@ export class ArcPull {
       this.#deps.onBytes(bytes.length);
       staged.push(store.stage(key, record.body.bodyId, bytes));
     }
-    await Promise.all([...staged, store.accept(key, name, ballot, record)]);
+    try {
+      await Promise.all([...staged, store.accept(key, name, ballot, record)]);
+    } catch (error) {
+      // Nothing was changed; there may be room later.
+      if (error instanceof DhtError && error.code === 'DHT_ERR_DISK_FULL') return 'failed';
+      throw error;
+    }
     return this.#isCurrent() ? 'done' : 'superseded';
   }
 

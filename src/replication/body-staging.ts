@@ -18,6 +18,7 @@ import type {
   StageAbortReply, StageAbortRequest, StageEndReply, StageEndRequest, StageReply, StageRequest,
 } from '../protocol/message.ts';
 import type { ObjectKey } from '../domain/ring-position.ts';
+import { isAtLeast } from '../domain/space-level.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
 import { objectKey } from '../ring/hasher.ts';
 import type { BodyWriter, RegisterStore } from '../storage/register-store.ts';
@@ -162,7 +163,8 @@ export class BodyStaging {
   }
 
   async #open(store: RegisterStore, bodyId: BodyId, session: Session): Promise<void> {
-    session.writer = store.holdsBody(session.key, bodyId) ? 'held' : await store.openBody(session.key, bodyId);
+    if (store.holdsBody(session.key, bodyId)) session.writer = 'held';
+    else session.writer = isAtLeast(store.spaceLevel(), 'full') ? 'full' : await store.openBody(session.key, bodyId);
     if (typeof session.writer !== 'string') session.length = session.writer.length;
   }
 

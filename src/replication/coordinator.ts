@@ -24,8 +24,9 @@ import type { Random } from '../ports/random.ts';
 import { HybridClock } from '../register/hybrid-clock.ts';
 import { findOp, isConditionMet, type WriteIntent } from '../register/proposal.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
+import { hasher } from '../ring/hasher.ts';
 import { ownerOf } from '../ring/owner.ts';
-import { effectiveReplicas, memberById } from '../ring/placement.ts';
+import { effectiveReplicas, memberById, replicaSets } from '../ring/placement.ts';
 import { AheadBudget } from '../transfer/body-stream.ts';
 import { Pauses } from '../transfer/pauses.ts';
 import { collectBody } from './body-collector.ts';
@@ -33,7 +34,7 @@ import { BodyStager, refusalOf, type BodyStagerOptions } from './body-stager.ts'
 import { KeyQueue } from './key-queue.ts';
 import { listNames } from './list-run.ts';
 import { readNearest } from './nearest-read.ts';
-import type { OperationContext, OperationOptions, RepairNotes } from './operation-context.ts';
+import { isTooFull, type OperationContext, type OperationOptions, type RepairNotes } from './operation-context.ts';
 import { OperationTimers } from './operation-timers.ts';
 import { OutcomeResolver, type OutcomeResolverOptions } from './outcome-resolver.ts';
 import { ReadRun } from './read-run.ts';
@@ -94,6 +95,7 @@ export class Coordinator {
 
   /** Stores the body under the name. Fails with DHT_ERR_TOO_LARGE above the inline limit, DHT_ERR_OVERLOADED, DHT_ERR_NOT_READY, DHT_ERR_NO_QUORUM. */
   put(request: PutRequest): Promise<PutOutcome> {
+    if (this.#hasNoRoom(request.name)) return Promise.resolve({ kind: 'not-applied', ...FULL });
     const { body: bytes } = request;
     const { inlineBytesMax } = this.#options.bodies;
     if (bytes.length > inlineBytesMax) {
@@ -113,6 +115,8 @@ export class Coordinator {
    */
   async putStream(request: PutStreamRequest): Promise<PutOutcome> {
     if (this.#inWork >= this.#options.operationsMax) return overloaded('too many operations in work');
+    // Before a byte of the body is read.
+    if (this.#hasNoRoom(request.name)) return { kind: 'not-applied', ...FULL };
     this.#inWork++;
     const collected = await collectBody(request.source, this.#options.bodies.inlineBytesMax);
     this.#inWork--;
@@ -221,6 +225,12 @@ export class Coordinator {
     });
   }
 
+  /** So many of the name's replicas said that they are full that no quorum would take a body. */
+  #hasNoRoom(name: string): boolean {
+    const view = this.#context.views.current();
+    return view !== null && view.strain.full.size > 0 && isTooFull(view, replicaSets(view.layout, hasher(name, view.layout.keyBits)), []);
+  }
+
   #deadline(): MonotonicMs {
     return plusMs(this.#context.clock.monotonicNow(), this.#options.operationDeadlineMs);
   }
@@ -261,6 +271,7 @@ export class Coordinator {
           ? 'the write was proposed, but no replica has its body any more'
           : 'the write was proposed, but no majority of the replicas confirmed it in time');
       }
+      if (end.reason === 'disk-full') return { kind: 'not-applied', ...FULL };
       const [code, detail]: [ErrorCode, string] = end.reason === 'no-layout'
         ? ['DHT_ERR_NOT_READY', 'this node is in no ring yet']
         : ['DHT_ERR_NO_QUORUM', 'too few replicas answered within the deadline'];
@@ -285,6 +296,8 @@ export class Coordinator {
     return { kind: 'unknown', detail };
   }
 }
+
+const FULL = { code: 'DHT_ERR_DISK_FULL', detail: 'the volumes of too many of the replicas are nearly full; reads and deletes go on' } as const;
 
 function overloaded(detail: string): PutOutcome {
   return { kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail };

@@ -71,7 +71,7 @@ function targetsOf(context: OperationContext, name: string, holders: readonly No
   const { layout } = view;
   const { all } = replicaSets(layout, hasher(name, layout.keyBits));
   const candidates = [...holders, ...all.filter((id) => !holders.includes(id))];
-  const rankOf = (id: NodeId): number => (view.unreachable.has(id) ? 3 : id === view.self ? 0 : holders.includes(id) ? 1 : 2);
+  const rankOf = (id: NodeId): number => (view.unreachable.has(id) ? 4 : view.strain.slow.has(id) ? 3 : id === view.self ? 0 : holders.includes(id) ? 1 : 2);
   return candidates.toSorted((a, b) => rankOf(a) - rankOf(b)).flatMap((nodeId) => targetOf(view, nodeId));
 }
 

@@ -63,11 +63,20 @@ export interface OperationContext {
   readonly options: OperationOptions;
 }
 
-/** Whom to ask, reachable nodes first, each group in preference order. */
+/** Whom to ask: reachable nodes first, slow ones after the others, each group in preference order. */
 export function askingOrder(view: ClusterView, sets: ReplicaSets): readonly NodeId[] {
-  const { unreachable } = view;
-  if (unreachable.size === 0 || !sets.all.some((id) => unreachable.has(id))) return sets.all;
-  return [...sets.all.filter((id) => !unreachable.has(id)), ...sets.all.filter((id) => unreachable.has(id))];
+  const { unreachable, strain } = view;
+  if (unreachable.size + strain.slow.size === 0) return sets.all;
+  const rankOf = (id: NodeId): number => (unreachable.has(id) ? 2 : strain.slow.has(id) ? 1 : 0);
+  return sets.all.toSorted((a, b) => rankOf(a) - rankOf(b));
+}
+
+/** Too many of the name's replicas said that they take no clients' bodies: no quorum would. */
+export function isTooFull({ strain }: ClusterView, sets: ReplicaSets, alsoFull: readonly NodeId[]): boolean {
+  if (strain.full.size + alsoFull.length === 0) return false;
+  const quorum = new JointQuorum(sets);
+  for (const id of sets.all) if (strain.full.has(id) || alsoFull.includes(id)) quorum.fail(id);
+  return quorum.isImpossible();
 }
 
 /** Milliseconds before attempt `attempt` (1, 2, ...): full jitter above half of an exponentially growing bound. */

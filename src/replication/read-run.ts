@@ -104,14 +104,15 @@ export class ReadRun {
     if (round.unasked.length > 0) this.#grace(round);
   }
 
-  /** This node, then the other reachable replicas by lot, then those that probably don't answer. */
+  /** This node, then the other reachable replicas by lot, then those with slow disks, then those that probably don't answer. */
   #askingOrder(view: ClusterView, sets: ReplicaSets): readonly NodeId[] {
     const order = askingOrder(view, sets);
-    const reachable = order.filter((id) => id !== view.self && !view.unreachable.has(id));
+    const isLast = (id: NodeId): boolean => view.unreachable.has(id) || view.strain.slow.has(id);
+    const reachable = order.filter((id) => id !== view.self && !isLast(id));
     const first = reachable.length > 1 ? this.#context.random.below(reachable.length) : 0;
     return [
-      ...(order.includes(view.self) ? [view.self] : []), ...reachable.slice(first), ...reachable.slice(0, first),
-      ...order.filter((id) => id !== view.self && view.unreachable.has(id)),
+      ...(order.includes(view.self) && !isLast(view.self) ? [view.self] : []), ...reachable.slice(first), ...reachable.slice(0, first),
+      ...order.filter(isLast),
     ];
   }
 

@@ -7,7 +7,8 @@
  *                    no: stale-epoch                      body missing: fetch it, from the start; a large one
  *                                                         comes in the background: "body-pulling", ask again
  *
- * Source: protocol rules R1, R3, R5, R6, R14; [CASPaxos] "Acceptor".
+ * A volume that is nearly full refuses clients' bodies in PREPARE, and later every body, but never what takes no room.
+ * Source: protocol rules R1, R3, R5, R6, R14, section D.5; [CASPaxos] "Acceptor".
  */
 import { createHash, hash } from 'node:crypto';
 import { assertNever } from '../domain/assert.ts';
@@ -19,6 +20,7 @@ import type { Layout } from '../domain/layout.ts';
 import { FRAME_BODY_BYTES_MAX } from '../domain/limits.ts';
 import { positionOfKey, type ObjectKey } from '../domain/ring-position.ts';
 import type { Rules } from '../domain/rules.ts';
+import { isAtLeast } from '../domain/space-level.ts';
 import type { RecordBody } from '../domain/stored-object.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
 import type {
@@ -89,6 +91,8 @@ export class Replica {
     for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
     const place = this.#place(request.epoch, request.name);
     if (place.kind !== 'here') return place;
+    // Only a client's write stages. A record that others choose may still come, by ACCEPT.
+    if (staged !== null && isAtLeast(store.spaceLevel(), 'full')) return fullFault();
     const { key, head, state } = place;
     const isPromised = decidePrepare(state, request.ballot, rules) === 'promise';
     // A refused PREPARE doesn't end the staging: the body will be wanted again (rule R5).
@@ -131,6 +135,7 @@ export class Replica {
           await this.#durable(store.accept(key, request.name, request.ballot, request.record));
           return acceptReply(request.epoch, 'accepted', request.ballot);
         case 'fetch-body': {
+          if (store.spaceLevel() === 'read-only') return fullFault();
           if (body?.where === 'file') {
             if (wasFetched) return acceptReply(request.epoch, 'body-missing', state.promised);
             const holders = this.#others(request.holders, replicaSets(layout, positionOfKey(key, layout.keyBits)).all);
@@ -265,6 +270,10 @@ function acceptReply(epoch: Epoch, state: AcceptReply['state'], promised: Ballot
 
 function fault(code: ErrorCode, detail: string): FaultReply {
   return { kind: 'fault', code, detail };
+}
+
+function fullFault(): FaultReply {
+  return fault('DHT_ERR_DISK_FULL', 'the volume of this replica is too full');
 }
 
 function unreadable(): FaultReply {

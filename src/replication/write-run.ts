@@ -25,7 +25,7 @@ import type { WriteIntent } from '../register/proposal.ts';
 import { WriteOperation, type WriteResult, type WriteStep } from '../register/write-operation.ts';
 import { BodyArrival } from './body-arrival.ts';
 import { exchangeLayouts } from './layout-exchange.ts';
-import { askingOrder, backOffMs, deadlineWithout, leftMs, type OperationContext } from './operation-context.ts';
+import { askingOrder, backOffMs, deadlineWithout, isTooFull, leftMs, type OperationContext } from './operation-context.ts';
 
 /** The last round, for receipts: what was chosen, by whom, in which view. */
 export interface ChosenIn {
@@ -38,7 +38,7 @@ export interface ChosenIn {
 export type WriteEnd =
   | { readonly kind: 'settled'; readonly result: WriteResult; readonly round: ChosenIn }
   /** The time is up, there is no layout, or the body is nowhere any more. `isProposed`: the write may be there. */
-  | { readonly kind: 'gave-up'; readonly isProposed: boolean; readonly reason: 'no-quorum' | 'no-layout' | 'body-lost' };
+  | { readonly kind: 'gave-up'; readonly isProposed: boolean; readonly reason: 'no-quorum' | 'no-layout' | 'body-lost' | 'disk-full' };
 
 /** Bytes that PREPARE stages; or, for a large body, who holds it already: may grow while the run goes on. Null: no body. */
 export type WriteBody = Buffer | readonly NodeId[] | null;
@@ -55,6 +55,8 @@ interface Round {
   /** Replicas that did not accept, as far as is known before the value is chosen. */
   missed: NodeId[] | null;
   isChosen: boolean;
+  /** Replicas that said that they have no room. */
+  full: NodeId[] | null;
 }
 
 export class WriteRun {
@@ -95,7 +97,7 @@ export class WriteRun {
     const position = hasher(this.#name, layout.keyBits);
     const sets = replicaSets(layout, position);
     const ballot = { epoch: layout.epoch, hlc: ballots.next(clock.wallNow(), refused.hlc), nodeId: view.self };
-    const round: Round = { view, sets, position, ballot, told: null, unsent: null, missed: null, isChosen: false };
+    const round: Round = { view, sets, position, ballot, told: null, unsent: null, full: null, missed: null, isChosen: false };
     this.#round = round;
     this.#attempt++;
     this.#operation.begin(ballot, sets, view.unreachable);
@@ -116,6 +118,7 @@ export class WriteRun {
       else if (reply?.kind === 'stale-epoch') this.#onStale(round, id, reply, () => { this.#prepare(round, id, request); }, lost);
       else {
         if (outcome.kind === 'not-sent') round.unsent = [...(round.unsent ?? []), id];
+        if (reply?.kind === 'fault' && reply.code === 'DHT_ERR_DISK_FULL') round.full = [...(round.full ?? []), id];
         lost();
       }
     });
@@ -152,6 +155,11 @@ export class WriteRun {
       }
       case 'retry': {
         this.#round = null;
+        // More time makes no room.
+        if (round.full !== null && !this.#operation.hasProposed && isTooFull(round.view, round.sets, round.full)) {
+          this.#end({ kind: 'gave-up', isProposed: false, reason: 'disk-full' });
+          return;
+        }
         if (round.unsent !== null && !this.#operation.hasProposed) {
           this.#deadline = deadlineWithout(this.#context, round.unsent, round.sets, this.#beginAt, this.#deadline);
         }

@@ -5,11 +5,22 @@
 import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 
+/** Nodes with a strained disk, as far as they told this one; it may be among them. */
+export interface Strain {
+  /** Answer slowly: asked after the others. */
+  readonly slow: ReadonlySet<NodeId>;
+  /** Take no clients' bodies. */
+  readonly full: ReadonlySet<NodeId>;
+}
+
+export const NO_STRAIN: Strain = { slow: new Set(), full: new Set() };
+
 export interface ClusterView {
   readonly self: NodeId;
   readonly layout: Layout;
   /** Nodes that count as down or suspect here and now: asked last, skipped by pointers. */
   readonly unreachable: ReadonlySet<NodeId>;
+  readonly strain: Strain;
 }
 
 /** Where shells get the present view, and what they do when a message shows that it is old. */

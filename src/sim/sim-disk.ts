@@ -163,6 +163,11 @@ export class SimDisk {
     this.#capacityBytes = capacityBytes;
   }
 
+  /** What is stored now becomes that part of the volume (1: not a byte is free); null: the volume is as large as it was built. */
+  setUsedPart(part: number | null): void {
+    this.#capacityBytes = part === null ? this.#options.capacityBytes : Math.ceil(this.usedBytes() / part);
+  }
+
   /** Rot: one bit of the stored content changes. */
   flipBit(path: string, position: number, bit: number): void {
     this.#entries.get(path)?.flipBit(position, bit);

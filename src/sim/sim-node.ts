@@ -277,6 +277,12 @@ export class SimNode {
     this.disk.failNext(operation, code, skip, AREA_PATHS[area]);
   }
 
+  /** What is stored now becomes that part of the volume (1: not a byte is free); null: there is room again. */
+  fillVolume(usedPart: number | null): void {
+    this.#deps.sim.note(this.name, usedPart === null ? 'the volume has room' : `the volume is ${Math.round(usedPart * 100)} % full`);
+    this.disk.setUsedPart(usedPart);
+  }
+
   /** Every sync takes so long, everything else a quarter of it; null: as fast as it was built. */
   slowDisk(syncMs: number | null): void {
     const { syncLatency, otherLatency } = this.#deps.latencies;

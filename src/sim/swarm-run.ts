@@ -10,6 +10,7 @@ import { ALL_RULES, type Rules } from '../domain/rules.ts';
 import type { RunCase } from './run-case.ts';
 import { rulesOf } from './run-case.ts';
 import { NODE_TUNING } from '../node/node-tuning.ts';
+import type { SpaceTuning } from '../storage/space-guard.ts';
 import { dhtProgram } from './dht-program.ts';
 import { SimRandom, pick } from './sim-random.ts';
 import { WholeNodeRun } from './whole-node-run.ts';
@@ -22,6 +23,9 @@ const SHORT_STAGING_TTL_MS = 400;
 /** Virtual milliseconds that a member is down until it is taken out: on half of the seeds it happens within a run. */
 const OUT_AFTER_SHORT_MS = 5_000;
 const OUT_AFTER_MS: readonly number[] = [500, OUT_AFTER_SHORT_MS, 600_000, 600_000];
+
+/** A ballast of a few blocks. */
+const SIM_SPACE: SpaceTuning = { sampleMs: 500, ballastBytes: 4096, ballastPieceBytes: 1024, ballastPauseMs: 20, ballastDelayMs: 1_000, retryMs: 200 };
 
 export interface SwarmRunOptions {
   readonly seed: number;
@@ -54,7 +58,10 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
     tuning: {
       ...NODE_TUNING,
       bodies,
-      store: { segmentBytes: 2 ** 20, recordCacheBytes: 2 ** 12, bodyCacheBytes: 2 ** 18, stagedBodiesMax: 1000, upkeep: { checkpointBytes: 2 ** 14, liveShareMin: 0.5, bytesPerSecond: 2 ** 24 } },
+      store: {
+        segmentBytes: 2 ** 20, recordCacheBytes: 2 ** 12, bodyCacheBytes: 2 ** 18, stagedBodiesMax: 1000,
+        upkeep: { checkpointBytes: 2 ** 14, liveShareMin: 0.5, bytesPerSecond: 2 ** 24 }, space: SIM_SPACE,
+      },
       pageEntriesMax: 3,
       recordKeysMax: 2,
       listing: { entriesMax: 3, looksMax: 5 },

@@ -15,7 +15,7 @@ export function isFull(error: unknown): boolean {
 }
 
 export function fullDisk(cause?: unknown): DhtError {
-  return new DhtError('DHT_ERR_DISK_FULL', 'there is no room for the body', { cause });
+  return new DhtError('DHT_ERR_DISK_FULL', 'there is no room on the volume', { cause });
 }
 
 export function bodyError(error: unknown): DhtError {

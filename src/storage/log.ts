@@ -6,7 +6,8 @@
  * is why at most the last batch can be torn. All changes of a batch share one promise.
  *
  * Positions of records are final as soon as they are appended: the index can name them before they are on disk.
- * A failed write or sync ends the log for good: nobody knows what the medium holds.
+ * A failed write or sync ends the log for good: nobody knows what the medium holds. A full volume is no failure: the whole batch
+ * is written again, over whatever there is of it, until there is room; meanwhile nothing of it is promised to anyone.
  * Source: protocol section F.2; [FsyncFailures] "Can applications recover from fsync failures?".
  */
 import { crc32 } from 'node:zlib';
@@ -28,6 +29,8 @@ export interface LogDeps {
   readonly onSeal: () => void;
   /** Called as a batch has become durable. */
   readonly onDurable: () => void;
+  /** Runs a write until the volume has room for it. */
+  readonly untilRoom: (write: () => Promise<void>) => Promise<void>;
   /** Called once, when a write or sync failed. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -208,7 +211,7 @@ export class Log {
       await Promise.resolve();
       const batch = this.#seal();
       try {
-        await this.#writeDurably(batch);
+        await this.#deps.untilRoom(() => this.#writeDurably(batch));
       } catch (error) {
         this.#fail(error, batch);
         return;
@@ -270,10 +273,18 @@ export class Log {
   /** A segment's header and name are durable before its first batch is written. */
   async #beginSegment(number: number, { position, sequence }: LogBoundary): Promise<Segment> {
     const { directory, nodeId, keyBits, salt } = this.#options;
-    const file = await this.#deps.disk.open(`${directory}/${segmentName(number)}`, 'create');
-    await file.write(0, [segmentHeaderBytes({ number, keyBits, position, sequence, nodeId }, salt)]);
-    await file.sync();
-    await this.#deps.disk.syncDirectory(directory);
+    const path = `${directory}/${segmentName(number)}`;
+    const file = await this.#deps.disk.open(path, 'create');
+    try {
+      await file.write(0, [segmentHeaderBytes({ number, keyBits, position, sequence, nodeId }, salt)]);
+      await file.sync();
+      await this.#deps.disk.syncDirectory(directory);
+    } catch (error) {
+      await file.close();
+      // A full volume: the next attempt begins it anew.
+      await this.#deps.disk.remove(path).catch(() => undefined);
+      throw error;
+    }
     const segment = this.#segments.add(number, position, file);
     this.#fileBytes = SEGMENT_HEADER_BYTES;
     return segment;

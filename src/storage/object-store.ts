@@ -17,11 +17,13 @@ import type { BodyId, ClusterId, Epoch, NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import { NAME_BYTES_MAX } from '../domain/limits.ts';
 import type { ObjectKey, Position, RingArc } from '../domain/ring-position.ts';
+import type { SpaceLevel } from '../domain/space-level.ts';
 import type { ObjectRecord } from '../domain/stored-object.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Disk, DiskLock } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
 import type { Random } from '../ports/random.ts';
+import { fullDisk } from './body-disk.ts';
 import { takeInventory, type Inventory } from './body-inventory.ts';
 import { bucketsOf } from './bucket-table.ts';
 import { ByteBoundedCache } from './byte-bounded-cache.ts';
@@ -32,6 +34,7 @@ import { Log, type Appended } from './log.ts';
 import type { LogRecord } from './log-record.ts';
 import { LogUpkeep, type LogUpkeepTuning, type UpkeepReport } from './log-upkeep.ts';
 import type { BodyWriter, LayoutSlot, LoadedRecord, NamedEntry, NodeStateStore, RegisterHead, RegisterStore, ScanEntry } from './register-store.ts';
+import { SpaceGuard, type SpaceTuning, type SpaceView } from './space-guard.ts';
 import { openStoreDirectory, type OpenRefusal, type StoreDirectory } from './store-directory.ts';
 import { StoreState } from './store-state.ts';
 import { parseAccepted } from './stored-record.ts';
@@ -64,6 +67,8 @@ export interface ObjectStoreOptions {
   readonly bodies: BodyLimits;
   /** Checkpoints, and what becomes of segments. */
   readonly upkeep: LogUpkeepTuning;
+  /** How the volume is watched and what is kept free on it. */
+  readonly space: SpaceTuning;
   /** True only in tests that show what acknowledging before the sync breaks. */
   readonly resolveBeforeSync: boolean;
   /** The same for removing a body's file before the record that replaces it is durable (rule R7). */
@@ -98,6 +103,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   readonly #upkeep: LogUpkeep;
   readonly #records: ByteBoundedCache<LoadedRecord>;
   readonly #bodies: HeldBodies;
+  readonly #space: SpaceGuard;
   /** Peers remembered since the last batch. */
   readonly #unwrittenPeers = new Set<NodeId>();
   readonly recoveredPosition: number;
@@ -109,7 +115,8 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     const { recovered, lock } = outcome.opened;
     try {
       const inventory = await takeInventory(deps.disk, options.directory, recovered.state.bodiesInFiles());
-      return { kind: 'opened', store: new ObjectStore(deps, options, outcome.opened, inventory) };
+      const space = await SpaceGuard.open({ ...deps, random: deps.random.fork('ballast') }, { ...options.space, directory: options.directory });
+      return { kind: 'opened', store: new ObjectStore(deps, options, outcome.opened, inventory, space) };
     } catch (error) {
       await recovered.segments.close();
       await lock.release();
@@ -117,7 +124,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     }
   }
 
-  private constructor(deps: ObjectStoreDeps, options: ObjectStoreOptions, found: StoreDirectory, inventory: Inventory) {
+  private constructor(deps: ObjectStoreDeps, options: ObjectStoreOptions, found: StoreDirectory, inventory: Inventory, space: SpaceGuard) {
     const { identity, lock, logDirectory, recovered } = found;
     const { state, segments, end } = recovered;
     const salt = Buffer.from(identity.logSalt, 'hex');
@@ -126,12 +133,13 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     this.#state = state;
     this.#identity = identity;
     this.#lock = lock;
+    this.#space = space;
     this.#records = new ByteBoundedCache(options.recordCacheBytes, ({ name, record }) => DECODED_BYTES + 2 * name.length + OP_BYTES * record.ops.length);
     this.recoveredPosition = end.position;
     this.#log = new Log(
       {
         disk: deps.disk, onFailure: deps.onFailure, onSeal: () => { this.#appendPeers(); },
-        onDurable: () => { this.#upkeep.batchDone(); },
+        onDurable: () => { this.#upkeep.batchDone(); }, untilRoom: (write) => space.untilRoom(write),
       },
       { directory: logDirectory, nodeId: identity.nodeId, keyBits: identity.keyBits, salt, segmentBytes: options.segmentBytes },
       segments,
@@ -158,6 +166,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
 
   async close(): Promise<void> {
     await this.#bodies.close();
+    await this.#space.close();
     await this.#upkeep.close();
     await this.#log.close();
     await this.#lock.release();
@@ -240,6 +249,15 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     return this.#state.objectsIn(arcs);
   }
 
+  spaceLevel(): SpaceLevel {
+    return this.#space.level;
+  }
+
+  /** What is left of the volume. */
+  spaceView(): SpaceView {
+    return this.#space.view();
+  }
+
   totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } {
     const { registers, objects, bodyBytes } = this.#state.index;
     return { registers, objects, bodyBytes, logBytes: this.#log.bytes };
@@ -266,6 +284,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   }
 
   openBody(key: ObjectKey, bodyId: BodyId): Promise<BodyWriter | 'busy' | 'full'> {
+    if (this.#space.level === 'read-only') return Promise.resolve('full');
     return this.#bodies.openWriter(key, bodyId);
   }
 
@@ -330,6 +349,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   /** Appends and applies in one step; rejects, with nothing changed, what can't be stored. */
   #change(record: LogRecord, body: Buffer | null, changes: ObjectKey | 'all' | 'none'): Promise<void> {
     if (this.#log.failure !== null) return Promise.reject(this.#log.failure);
+    if (this.#isTooFullFor(record, body)) return Promise.reject(fullDisk());
     let at: Appended;
     try {
       checkBounds(record);
@@ -350,6 +370,12 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     const entry = this.#state.index.find(key);
     if (entry === null || !equalBallots(entry.accepted, head.accepted)) return head.recordAt as RecordLocation;
     return { position: entry.recordAt, bytes: entry.recordBytes };
+  }
+
+  /** A read-only volume takes no bodies. While the log waits for space it takes only what the membership can't do without. */
+  #isTooFullFor({ kind }: LogRecord, body: Buffer | null): boolean {
+    const isRegisterChange = kind === 'promise' || kind === 'accept' || kind === 'stage';
+    return (body !== null && this.#space.level === 'read-only') || (isRegisterChange && this.#space.isStalled);
   }
 
   #appendPeers(): void {

@@ -3,13 +3,14 @@
  * handler decides and changes in one synchronous step) and resolves when it is fsynced; a handler replies only after
  * that (rule R1), also for reads: `settled` waits for earlier changes of a key that are not durable yet.
  *
- * A rejected change means that the disk failed: the process ends, because after a failed fsync nobody knows what the
+ * A rejected change (but for DHT_ERR_DISK_FULL) means that the disk failed: the process ends, because after a failed fsync nobody knows what the
  * medium holds. Source: protocol sections C.1 and F.2; [FsyncFailures] "Can applications recover from fsync failures?".
  */
 import type { Ballot } from '../domain/ballot.ts';
 import type { BodyId, ClusterId, Epoch, NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { ObjectKey, Position, RingArc } from '../domain/ring-position.ts';
+import type { SpaceLevel } from '../domain/space-level.ts';
 import type { ObjectRecord } from '../domain/stored-object.ts';
 
 export type { RingArc };
@@ -120,6 +121,14 @@ export interface RegisterStore {
   digests(arcs: readonly RingArc[], page: number | null): Uint32Array;
   /** Live objects in the arcs. */
   objectsIn(arcs: readonly RingArc[]): number;
+
+  /**
+   * How full the volume is. From `read-only` on the store itself refuses bodies: `openBody` gives `full`, `promise` with a body
+   * and `stage` reject with DHT_ERR_DISK_FULL, which changes nothing and is no failure; everything else goes on. When not even
+   * the log has room, `promise` and `accept` reject so too.
+   */
+  spaceLevel(): SpaceLevel;
+
   /** Objects and tombstones in the index, and bytes of live bodies. */
   totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number };
 }

@@ -101,7 +101,7 @@ async function openStore(directory: string): Promise<ObjectStore> {
     { disk: new NodeDisk(), clock, log, random, onFailure: (error) => { throw error; }, onDamage: (detail) => { throw new Error(detail); } },
     {
       directory, name: '127.0.0.1:7001', keyBits: 48, segmentBytes: 64 * 1024 * 1024, recordCacheBytes: 16 * 1024 * 1024,
-      bodyCacheBytes: 16 * 1024 * 1024, stagedBodiesMax: 100_000, upkeep: NODE_TUNING.store.upkeep, bodies: BODY_LIMITS, resolveBeforeSync: false,
+      bodyCacheBytes: 16 * 1024 * 1024, stagedBodiesMax: 100_000, upkeep: NODE_TUNING.store.upkeep, space: NODE_TUNING.store.space, bodies: BODY_LIMITS, resolveBeforeSync: false,
       unlinkBeforeSync: false,
     },
   );

@@ -1,6 +1,7 @@
 /** The examples of [Chord], word by word, on rings of their size. */
 import { describe, expect, test } from '@jest/globals';
 import type { Layout } from '../../src/domain/layout.ts';
+import { NO_STRAIN } from '../../src/ring/cluster-view.ts';
 import { ownerOf } from '../../src/ring/owner.ts';
 import { pointers, successorAt } from '../../src/ring/pointers.ts';
 import { layoutOf, memberAt, nobody, nodeIdOf, position } from '../unit/ring/ring-fixture.ts';
@@ -9,7 +10,7 @@ const ringOf = (keyBits: number, keys: readonly number[], replicas = 1): Layout 
   layoutOf(keys.map((key) => memberAt(`N${String(key).padStart(2, '0')}`, [key])), { keyBits, replicas });
 
 function owner(layout: Layout, key: number, down: readonly string[] = []): string {
-  const id = ownerOf({ self: nodeIdOf('N01'), layout, unreachable: new Set(down.map(nodeIdOf)) }, position(key));
+  const id = ownerOf({ self: nodeIdOf('N01'), layout, unreachable: new Set(down.map(nodeIdOf)), strain: NO_STRAIN }, position(key));
   return layout.members.find((m) => m.nodeId === id)?.name.slice(0, 3) ?? 'none';
 }
 

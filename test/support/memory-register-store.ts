@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { compareBallots, maxBallot, ZERO_BALLOT, type Ballot } from '../../src/domain/ballot.ts';
 import type { BodyId } from '../../src/domain/ids.ts';
 import type { ObjectKey } from '../../src/domain/ring-position.ts';
+import type { SpaceLevel } from '../../src/domain/space-level.ts';
 import type { ObjectRecord } from '../../src/domain/stored-object.ts';
 import { addDigest, digestOf, DIGEST_WORDS } from '../../src/storage/hash-tree.ts';
 import type { BodyWriter, LoadedRecord, NamedEntry, RegisterHead, RegisterStore, RingArc, ScanEntry } from '../../src/storage/register-store.ts';
@@ -20,6 +21,7 @@ export class MemoryRegisterStore implements RegisterStore {
   readonly #writers = new Set<BodyId>();
   /** No space for new large bodies. */
   isFull = false;
+  level: SpaceLevel = 'ample';
   /** Awaited before each append: a slow disk. */
   beforeAppend: (bodyId: BodyId) => Promise<void> = () => Promise.resolve();
 
@@ -36,6 +38,10 @@ export class MemoryRegisterStore implements RegisterStore {
   #durable(): Promise<void> {
     const held = this.#held;
     return held === null ? Promise.resolve() : new Promise((resolve) => { held.push(resolve); });
+  }
+
+  spaceLevel(): SpaceLevel {
+    return this.level;
   }
 
   head(key: ObjectKey): RegisterHead | null {

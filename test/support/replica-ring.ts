@@ -13,6 +13,7 @@ import { BodyStaging } from '../../src/replication/body-staging.ts';
 import { Coordinator, type CoordinatorOptions } from '../../src/replication/coordinator.ts';
 import type { RepairNotes } from '../../src/replication/operation-context.ts';
 import { Replica } from '../../src/replication/replica.ts';
+import { NO_STRAIN } from '../../src/ring/cluster-view.ts';
 import type { ClusterView, ViewSource } from '../../src/ring/cluster-view.ts';
 import { BodyPull } from '../../src/transfer/body-pull.ts';
 import { Pauses } from '../../src/transfer/pauses.ts';
@@ -84,7 +85,7 @@ export class FakeViews implements ViewSource {
   closed: Promise<void> | null = null;
 
   constructor(self: NodeId, layout: Layout) {
-    this.view = { self, layout, unreachable: new Set() };
+    this.view = { self, layout, unreachable: new Set(), strain: NO_STRAIN };
   }
 
   current(): ClusterView {

@@ -1,5 +1,6 @@
 /** Arbitrary values of every kind of peer message, for tests of the codec. */
 import fc from 'fast-check';
+import { SPACE_LEVELS } from '../../../src/domain/space-level.ts';
 import type { Ballot } from '../../../src/domain/ballot.ts';
 import { ERRORS, type ErrorCode } from '../../../src/domain/error-catalogue.ts';
 import type { BodyId, ClusterId, NodeId, OpId } from '../../../src/domain/ids.ts';
@@ -29,7 +30,7 @@ const list = <T>(item: fc.Arbitrary<T>) => fc.array(item, { maxLength: 5 });
 export const ballot: fc.Arbitrary<Ballot> = fc.record({ epoch, hlc: fc.maxSafeNat(), nodeId });
 const node = fc.record({ nodeId, name: address, advertise: address });
 const boot = fc.record({ boot: u64, position: u64 });
-const health = fc.record({ awareness: fc.nat({ max: 8 }), loopDelayMs: fc.double({ min: 0, noNaN: true }), diskUsed: fc.double({ min: 0, max: 1, noNaN: true }) });
+const health = fc.record({ awareness: fc.nat({ max: 8 }), loopDelayMs: fc.double({ min: 0, noNaN: true }), diskUsed: fc.double({ min: 0, max: 1, noNaN: true }), space: fc.constantFrom(...SPACE_LEVELS), isDiskSlow: fc.boolean() });
 const gossip = list(fc.record({
   nodeId, name: address, advertise: address, incarnation: u64,
   state: fc.constantFrom('alive' as const, 'restarting' as const, 'suspect' as const, 'down' as const, 'left' as const), accusers: list(nodeId), downForMs: u64,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Layout } from '../../../src/domain/layout.ts';
+import { NO_STRAIN } from '../../../src/ring/cluster-view.ts';
 import { arcsHeldBy, arcsNotHeldBy } from '../../../src/ring/held-arcs.ts';
 import { nextOwner, ownerOf } from '../../../src/ring/owner.ts';
 import { effectiveReplicas, memberById, replicaSets } from '../../../src/ring/placement.ts';
@@ -50,7 +51,7 @@ describe('placement', () => {
 
 describe('owner', () => {
   test('is the first reachable node of the list, then the next one', () => {
-    const view = { self: a, layout: ring, unreachable: nobody };
+    const view = { self: a, layout: ring, unreachable: nobody, strain: NO_STRAIN };
     expect(ownerOf(view, position(100))).toBe(b);
     expect(nextOwner(view, position(100))).toBe(c);
     expect(ownerOf({ ...view, unreachable: new Set([b]) }, position(100))).toBe(c);
@@ -60,7 +61,7 @@ describe('owner', () => {
 
   test('is of the old set until the move ends', () => {
     const layout: Layout = { ...ring, phase: 'moving', arcs: ring.arcs.map((arc) => ({ ...arc, new: [d, ...arc.new.slice(0, 1)] })) };
-    expect(ownerOf({ self: a, layout, unreachable: nobody }, position(100))).toBe(b);
+    expect(ownerOf({ self: a, layout, unreachable: nobody, strain: NO_STRAIN }, position(100))).toBe(b);
   });
 });
 

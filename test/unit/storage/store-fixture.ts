@@ -26,6 +26,7 @@ export const storeOptions: ObjectStoreOptions = {
   stagedBodiesMax: 1000,
   upkeep: { checkpointBytes: Infinity, liveShareMin: 0.5, bytesPerSecond: Infinity },
   bodies: BODY_LIMITS,
+  space: { sampleMs: 1000, ballastBytes: 0, ballastPieceBytes: 1024, ballastPauseMs: 10, ballastDelayMs: 1000, retryMs: 100 },
   resolveBeforeSync: false,
   unlinkBeforeSync: false,
 };
