@@ -44,6 +44,8 @@ export const STAGING_TTL_MS = 24 * 3600 * 1000;
 export const HLC_SKEW_MAX_MS = 60_000;
 /** Names in one page of `files` and `backUpFiles`. */
 export const FILES_PAGE_MAX = 10_000;
+/** Highest number of a layout: the index keeps four bytes of it in every ballot. A change a second fills them in 136 years. */
+export const EPOCH_MAX = 2 ** 32 - 1;
 /** Members of a layout: the size up to which one flat layout was designed (protocol evidence A.9). */
 export const MEMBERS_MAX = 1000;
 /** Recoveries that a layout remembers; a ring that needed so many is to be built anew. */

@@ -3,7 +3,8 @@
  * against the bytes that are left before anything is allocated. All failures are DecodeError.
  */
 import { HLC_STEPS_PER_MS, type Ballot } from '../domain/ballot.ts';
-import type { NodeId } from '../domain/ids.ts';
+import type { Epoch, NodeId } from '../domain/ids.ts';
+import { EPOCH_MAX } from '../domain/limits.ts';
 
 /** The bytes aren't what they should be. Callers catch exactly this. */
 export class DecodeError extends Error {
@@ -92,10 +93,16 @@ export class BinaryReader {
   }
 
   ballot(): Ballot {
-    const epoch = this.u64();
+    const epoch = this.epoch();
     const hlc = this.u64();
     if (hlc / HLC_STEPS_PER_MS > 8.64e15) throw new DecodeError('clock out of range');
     return { epoch, hlc, nodeId: this.hex(16) as NodeId };
+  }
+
+  epoch(): Epoch {
+    const epoch = this.u64();
+    if (epoch > EPOCH_MAX) throw new DecodeError(`epoch ${epoch}`);
+    return epoch;
   }
 
   /** `itemBytesMin` (at least 1) bounds the count by the bytes left, before anything is allocated. */

@@ -62,7 +62,7 @@ export function readLayout(reader: BinaryReader): Layout {
   const encodingVersion = reader.u8();
   if (encodingVersion !== LAYOUT_ENCODING_VERSION) throw new DecodeError(`layout encoding version ${encodingVersion}`);
   const clusterId = reader.hex(16) as ClusterId;
-  const epoch = reader.u64();
+  const epoch = reader.epoch();
   const keyBits = reader.u8();
   if (keyBits < KEY_BITS_MIN || keyBits > KEY_BITS_MAX) throw new DecodeError(`M = ${keyBits}`);
   const replicas = reader.u16();

@@ -2,7 +2,7 @@
  * An object record as bytes: the same on the wire and in the log, so that catch-up copies what was stored. The first
  * byte is the version of this encoding; readers take versions up to their own.
  */
-import { CONTENT_TYPE_BYTES_MAX, META_BYTES_MAX } from '../domain/limits.ts';
+import { CONTENT_TYPE_BYTES_MAX, META_BYTES_MAX, OBJECT_BYTES_MAX } from '../domain/limits.ts';
 import type { BodyId, OpId } from '../domain/ids.ts';
 import { OPS_KEPT_MAX, type ObjectRecord, type OpResult, type RecordBody } from '../domain/stored-object.ts';
 import type { BinaryWriter } from './binary-writer.ts';
@@ -42,6 +42,7 @@ export function readRecord(reader: BinaryReader): ObjectRecord {
   if (kind === 2) return { kind: 'tombstone', version, lineageFloor, ops };
   const bodyId = reader.hex(16) as BodyId;
   const size = reader.u64();
+  if (size > OBJECT_BYTES_MAX) throw new DecodeError(`body of ${size} bytes`);
   const sha256 = reader.hex(32);
   const where = reader.u8();
   if (where > 1) throw new DecodeError(`body place ${where}`);

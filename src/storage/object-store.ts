@@ -15,7 +15,7 @@ import { must } from '../domain/assert.ts';
 import { DhtError } from '../domain/error-catalogue.ts';
 import type { BodyId, ClusterId, Epoch, NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
-import { NAME_BYTES_MAX } from '../domain/limits.ts';
+import { EPOCH_MAX, NAME_BYTES_MAX } from '../domain/limits.ts';
 import type { ObjectKey, Position, RingArc } from '../domain/ring-position.ts';
 import type { SpaceLevel } from '../domain/space-level.ts';
 import type { ObjectRecord } from '../domain/stored-object.ts';
@@ -80,8 +80,6 @@ export type OpenOutcome = { readonly kind: 'opened'; readonly store: ObjectStore
 /** About what a decoded record and an operation in it take in memory. */
 const DECODED_BYTES = 1000;
 const OP_BYTES = 250;
-/** A ballot's epoch takes 4 bytes in the index. */
-const EPOCH_MAX = 2 ** 32 - 1;
 
 /** A read that fails tells nothing about what is stored; who asked is told, and asks another replica. */
 function cannotRead(error: unknown): never {

@@ -5,6 +5,9 @@
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { Ballot } from '../../src/domain/ballot.ts';
+import type { BodyId, NodeId } from '../../src/domain/ids.ts';
+import { OBJECT_BYTES_MAX } from '../../src/domain/limits.ts';
 import { BinaryReader, DecodeError } from '../../src/encoding/binary-reader.ts';
 import { BinaryWriter } from '../../src/encoding/binary-writer.ts';
 import { readLayout, writeLayout } from '../../src/encoding/layout-encoding.ts';
@@ -126,6 +129,21 @@ describe('a frame whose checksum is right', () => {
       expect(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers).toBeLessThan(400 * (head.length + body.length) + 8 * 2 ** 20);
       expect(performance.now() - beganAt).toBeLessThan(5_000);
     }
+  });
+});
+
+describe('what the store can not keep', () => {
+  const high = { epoch: 2 ** 32, hlc: 1, nodeId: 'a'.repeat(32) as NodeId };
+  const low = { ...high, epoch: 2 ** 32 - 1 };
+  const object = (version: Ballot, size: number): PeerMessage => ({
+    kind: 'accept', epoch: 1, name: 'a', ballot: low, holders: [],
+    record: { kind: 'object', version, lineageFloor: low, ops: [], body: { bodyId: 'b'.repeat(32) as BodyId, size, sha256: 'c'.repeat(64), where: 'file', chunkCrcs: [] }, contentType: '', meta: [], createdMs: 1 },
+  });
+  const prepare = (ballot: Ballot): PeerMessage => ({ kind: 'prepare', epoch: 1, name: 'a', ballot, staged: null, body: null });
+
+  test('is taken up to its limit, and malformed above: epochs of four bytes, bodies of 5 TiB', () => {
+    for (const message of [prepare(low), object(low, OBJECT_BYTES_MAX)]) expect(read([bytesOf(message)]).messages).toEqual([message]);
+    for (const message of [prepare(high), object(high, 1), object(low, OBJECT_BYTES_MAX + 1)]) expect(read([bytesOf(message)])).toEqual({ messages: [], frames: 1, isInvalid: false });
   });
 });
 

@@ -4,6 +4,7 @@ import { SPACE_LEVELS } from '../../../src/domain/space-level.ts';
 import type { Ballot } from '../../../src/domain/ballot.ts';
 import { ERRORS, type ErrorCode } from '../../../src/domain/error-catalogue.ts';
 import type { BodyId, ClusterId, NodeId, OpId } from '../../../src/domain/ids.ts';
+import { EPOCH_MAX, OBJECT_BYTES_MAX } from '../../../src/domain/limits.ts';
 import type { Layout } from '../../../src/domain/layout.ts';
 import type { ObjectKey, Position } from '../../../src/domain/ring-position.ts';
 import type { ObjectRecord } from '../../../src/domain/stored-object.ts';
@@ -16,7 +17,7 @@ const clusterId = hex(16).map((id) => id as ClusterId);
 const bodyId = hex(16).map((id) => id as BodyId);
 const sha256 = hex(32);
 const key = hex(20).map((k) => k as ObjectKey);
-const epoch = fc.nat({ max: 2 ** 40 });
+const epoch = fc.nat({ max: EPOCH_MAX });
 const u64 = fc.maxSafeNat();
 const count = fc.nat({ max: 2 ** 32 - 1 });
 const u16 = fc.nat({ max: 65_535 });
@@ -41,7 +42,7 @@ const record: fc.Arbitrary<ObjectRecord> = fc.oneof(
   fc.record({ kind: fc.constant('tombstone' as const), version: ballot, lineageFloor: ballot, ops }),
   fc.record({
     kind: fc.constant('object' as const), version: ballot, lineageFloor: ballot, ops,
-    body: fc.record({ bodyId, size: u64, sha256, where: fc.constantFrom('inline' as const, 'file' as const), chunkCrcs: list(count) }),
+    body: fc.record({ bodyId, size: fc.nat({ max: OBJECT_BYTES_MAX }), sha256, where: fc.constantFrom('inline' as const, 'file' as const), chunkCrcs: list(count) }),
     contentType: text, meta: list(fc.tuple(text, text)), createdMs: u64,
   }),
 );
