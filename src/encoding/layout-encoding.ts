@@ -100,7 +100,7 @@ export function readLayout(reader: BinaryReader): Layout {
     since: new Map(r.list(MEMBERS_MAX, 10, (v) => [readMember(v), v.u64()] as const)),
   }));
   const recoveries = (phase & HAS_RECOVERIES) === 0 ? [] : reader.list(RECOVERIES_MAX, 30, (r): RecoveryRecord => ({
-    epoch: r.u64(), fromEpoch: r.u64(), atMs: r.u64(), by: r.text(), lost: r.list(MEMBERS_MAX, 4, (v) => v.text()),
+    epoch: r.u64(), fromEpoch: r.u64(), atMs: r.u64(), by: r.text(), lost: r.list(MEMBERS_MAX, 2, (v) => v.text()),
   }));
   return {
     clusterId, epoch, keyBits, replicas, tokensPerNode, candidatesPerToken, members, voters,
