@@ -65,6 +65,9 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
       pageEntriesMax: 3,
       recordKeysMax: 2,
       listing: { entriesMax: 3, looksMax: 5 },
+      antiEntropy: { intervalMs: 5_000, retryMs: 500, retryMaxMs: 5_000 },
+      keyRepair: { ...NODE_TUNING.keyRepair, delayMaxMs: 5_000, scanEntries: 3 },
+      hints: { entriesMax: 8, ageMaxMs: 20_000, lookMs: 500 },
     },
     outAfterMs,
     rules,
@@ -78,6 +81,7 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
     namesMax: 8,
     bootMsMax: 30_000,
     restMsMax: 90_000,
+    convergeMsMax: 90_000,
     runCase,
   });
 }

@@ -11,6 +11,7 @@
 import { compareNames } from '../domain/name-order.ts';
 import type { Random } from '../ports/random.ts';
 import { checkBodies } from './checkers/bodies.ts';
+import { checkConvergence } from './checkers/convergence.ts';
 import { checkCopies } from './checkers/copies.ts';
 import { checkDurability } from './checkers/durability.ts';
 import { checkLinearizability } from './checkers/linearizability.ts';
@@ -44,6 +45,8 @@ export interface WholeNodeRunOptions {
   /** Virtual milliseconds for the ring to come up, and to come to rest once all faults are over. */
   readonly bootMsMax: number;
   readonly restMsMax: number;
+  /** Virtual milliseconds after that until all replicas are alike: several comparisons. */
+  readonly convergeMsMax: number;
   /** What happens, spelled out; null: what follows from the seed. */
   readonly runCase: Pick<RunCase, 'salt' | 'plan' | 'operations'> | null;
 }
@@ -138,6 +141,7 @@ export class WholeNodeRun {
     if (this.#sim.hasFailed()) return;
     this.#sim.note('run', 'all faults are over');
     if (!(await this.#rest(this.#options.restMsMax, 'came to rest'))) return;
+    if (!(await this.#converge())) return;
     await this.#check();
     if (this.#sim.hasFailed()) return;
     await this.#readWithoutOne();
@@ -194,6 +198,14 @@ export class WholeNodeRun {
     if (isQuiet) this.#sim.note('run', `the ring ${what} within ${Math.round(this.#sim.clock.nowMs() - startMs)} ms`);
     else this.#sim.fail(`the ring has not ${what === 'came up' ? 'come up' : 'come to rest'} within ${msMax} ms: ${this.#cluster.unrest() ?? ''}`);
     return isQuiet;
+  }
+
+  /** Replicas become alike by themselves, before anybody reads. */
+  async #converge(): Promise<boolean> {
+    const difference = (): string | null => checkConvergence(this.#names, this.#cluster.programs());
+    if (await this.#sim.waitUntil(() => this.#sim.hasFailed() || difference() === null, this.#options.convergeMsMax, 200)) return !this.#sim.hasFailed();
+    this.#sim.fail(`not repaired within ${this.#options.convergeMsMax} ms: ${difference() ?? ''}`);
+    return false;
   }
 
   /** Everything that must hold once the ring is at rest. */

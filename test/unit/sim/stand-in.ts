@@ -11,7 +11,7 @@ import { compareNames } from '../../../src/domain/name-order.ts';
 import type { BodyReader, ByteRange, ListOutcome, ListRequest, PutOutcome, PutStreamRequest, WriteCondition } from '../../../src/domain/object-operation.ts';
 import type { Position } from '../../../src/domain/ring-position.ts';
 import type { LiveRecord, OpResult } from '../../../src/domain/stored-object.ts';
-import type { NodeService, NodeState, NodeView } from '../../../src/node/node-service.ts';
+import type { NodeService, NodeState, NodeView, RepairView, RingView } from '../../../src/node/node-service.ts';
 import { nodeKey } from '../../../src/ring/hasher.ts';
 import type { NodeDoors, NodePlace, NodeProgram, StartProgram } from '../../../src/sim/sim-node.ts';
 import type { RegisterStore } from '../../../src/storage/register-store.ts';
@@ -82,7 +82,9 @@ export class StandInWorld {
     const name = `${place.host}:${place.port}`;
     let hasLeft = false;
     const store = { scan: () => ({ entries: [], isLast: true }), head: () => null } as unknown as RegisterStore;
-    const service: Pick<NodeService, 'objects' | 'view' | 'leave'> = {
+    const repair = { underReplicatedObjects: 0, comparisonsLeft: 0, hintsQueued: 0, summary: '' } as RepairView;
+    const service: Pick<NodeService, 'objects' | 'view' | 'leave' | 'ring'> = {
+      ring: () => ({ repair }) as RingView,
       objects: {
         put: async (request) => {
           await sleep(doors, doors.random.below(20));

@@ -17,6 +17,7 @@ function run(seed: number, fault: PlantedFault): Promise<WholeNodeRunResult> {
     namesMax: 8,
     bootMsMax: 30_000,
     restMsMax: 60_000,
+    convergeMsMax: 30_000,
     runCase: null,
   }).run();
 }
