@@ -76,10 +76,10 @@ export class DhtNode implements NodeService {
     this.#watchedAt = deps.clock.monotonicNow();
     this.ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
     this.objects = {
-      put: (request) => this.#whenServing() ?? parts.coordinator.put(request),
+      put: (request) => this.#whenServing() ?? this.#timed(parts.coordinator.put(request)),
       putStream: (request) => this.#whenServing() ?? parts.coordinator.putStream(request),
-      get: (request) => this.#whenReadable() ?? parts.coordinator.get(request),
-      delete: (request) => this.#whenServing() ?? parts.coordinator.delete(request),
+      get: (request) => this.#whenReadable() ?? this.#timed(parts.coordinator.get(request)),
+      delete: (request) => this.#whenServing() ?? this.#timed(parts.coordinator.delete(request)),
       list: async (request) => {
         const refusal = await this.#whenServing();
         return refusal === null ? parts.coordinator.list(request) : { ...refusal, kind: 'failed' };
@@ -208,7 +208,7 @@ export class DhtNode implements NodeService {
 
   /** What lacks a copy, as far as this node knows. */
   repair(): RepairView {
-    const { store, hints, keyRepair, antiEntropy, driver } = this.#parts;
+    const { store, hints, keyRepair, antiEntropy, background, driver } = this.#parts;
     return repairReport({
       layout: driver.current()?.layout ?? null,
       self: store.nodeId,
@@ -218,6 +218,7 @@ export class DhtNode implements NodeService {
       hints: { count: hints.count, oldestAt: hints.oldestAt, nodes: () => hints.nodes(), countOf: (nodeId) => hints.countOf(nodeId) },
       keys: keyRepair,
       peersLeft: antiEntropy.progress()?.peersLeft ?? 0,
+      bytesPerSecond: background.rate,
     });
   }
 
@@ -355,6 +356,14 @@ export class DhtNode implements NodeService {
     settle?.(outcome);
   }
 
+  /** Background work gives way when clients wait longer than usual. */
+  async #timed<T>(operation: Promise<T>): Promise<T> {
+    const beginAt = this.#deps.clock.monotonicNow();
+    const outcome = await operation;
+    this.#parts.background.clientWaited(elapsedMs(beginAt, this.#deps.clock.monotonicNow()));
+    return outcome;
+  }
+
   #watchLater(): void {
     this.#watch = this.#deps.clock.after(WATCH_MS, () => { this.#watchOnce(); });
   }
@@ -365,6 +374,7 @@ export class DhtNode implements NodeService {
     const now = clock.monotonicNow();
     const wasFrozen = elapsedMs(this.#watchedAt, now) > WATCH_MS + this.#options.tuning.stallMs;
     this.#watchedAt = now;
+    this.#parts.background.adjust();
     const view = this.#parts.driver.current();
     const isCutOff = view !== null && view.unreachable.size >= view.layout.members.length / 2;
     if (wasFrozen || (this.#wasCutOff && !isCutOff)) this.#parts.antiEntropy.returned();

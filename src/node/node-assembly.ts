@@ -2,6 +2,8 @@
  * Assembly: builds the parts of a node and ties them together, once, before anything runs. The only knots are real ones:
  * the peer client serves calls to this node itself, so handler and caller know each other through one late reference.
  */
+import { BytePacer } from '../domain/byte-pacer.ts';
+import { ClientLatency } from '../domain/client-latency.ts';
 import { DhtError } from '../domain/error-catalogue.ts';
 import { FRAME_BODY_BYTES_MAX, OPERATION_DEADLINE_MS } from '../domain/limits.ts';
 import { addressText, type NodeAddress } from '../domain/node-address.ts';
@@ -28,8 +30,10 @@ import { ListSource } from '../replication/list-source.ts';
 import type { RepairNotes } from '../replication/operation-context.ts';
 import { Replica } from '../replication/replica.ts';
 import { ObjectStore } from '../storage/object-store.ts';
+import { Background } from '../transfer/background.ts';
 import { BodyPull } from '../transfer/body-pull.ts';
 import type { BodyStreamOptions } from '../transfer/body-stream.ts';
+import { Pacing } from '../transfer/pacing.ts';
 import { Pauses } from '../transfer/pauses.ts';
 import { BootConfirmation } from './boot-confirmation.ts';
 import type { NodeEvents } from './dht-node.ts';
@@ -49,6 +53,7 @@ export interface NodeParts {
   readonly antiEntropy: AntiEntropy;
   readonly keyRepair: KeyRepair;
   readonly hints: HintBook;
+  readonly background: Background;
   readonly release: Release;
   readonly caller: PeerClient;
   /** Ends everything that acts by itself; what is in work may still answer. */
@@ -121,7 +126,10 @@ export async function assembleNode(
     chunkBytes: bodies.chunkBytes, fetchBytes: Math.min(4 * bodies.chunkBytes, FRAME_BODY_BYTES_MAX), aheadBytes: 8 * bodies.chunkBytes,
     callTimeoutMs: tuning.copyTimeoutMs, progressMs: bodies.progressMs,
   };
-  const pulls = new BodyPull({ caller, store, views: driver, pauses, onBytes }, { ...streams, ...tuning.pulls });
+  const pace = new Pacing(new BytePacer(tuning.pacing, clock.monotonicNow()), pauses, tuning.pacing.waitMsMax);
+  const givingPace = new Pacing(new BytePacer(tuning.pacing, clock.monotonicNow()), pauses, tuning.pacing.waitMsMax);
+  const background = new Background([pace, givingPace], new ClientLatency(tuning.clientLatency));
+  const pulls = new BodyPull({ caller, store, views: driver, pauses, onBytes, pace: (bytes) => pace.spend(bytes) }, { ...streams, ...tuning.pulls });
   const staging = new BodyStaging({ store, views: driver, pauses }, {
     ...tuning.staging, chunkBytes: bodies.chunkBytes, progressMs: bodies.progressMs,
   });
@@ -140,12 +148,12 @@ export async function assembleNode(
     ...tuning.operations, operationDeadlineMs: OPERATION_DEADLINE_MS, bodies, streams,
   });
   const lists = new ListSource({ store, views: driver }, tuning.listing);
-  const copies = new CopySource({ store, views: driver }, { pageEntriesMax: tuning.pageEntriesMax });
+  const copies = new CopySource({ store, views: driver, pace: (bytes) => givingPace.spend(bytes) }, { pageEntriesMax: tuning.pageEntriesMax });
   const copyOptions = {
     pageEntriesMax: tuning.pageEntriesMax, recordKeysMax: tuning.recordKeysMax, callTimeoutMs: tuning.copyTimeoutMs, retryMs: tuning.repairRetryMs,
   };
   const copyDeps = {
-    caller, clock, store, views: driver, rules, pulls, onBytes, identityRound: (name: string) => coordinator.identityRound(name),
+    caller, clock, store, views: driver, rules, pulls, onBytes, pace: (bytes: number) => pace.spend(bytes), onTaken: () => undefined, identityRound: (name: string) => coordinator.identityRound(name),
   };
   const keyRepair = new KeyRepair({
     ...copyDeps, random: random.fork('key repair'), pauses, onAttempt: (cause, result) => { counters.repair.attempted(cause, result); },
@@ -155,7 +163,7 @@ export async function assembleNode(
     onCaught: (epoch, arcEnds) => { driver.dispatch({ kind: 'caught', epoch, arcEnds }); },
   }, { ...copyOptions, arcsAtOnce: tuning.arcsAtOnce });
   const antiEntropy = new AntiEntropy({
-    ...copyDeps, log, random: random.fork('anti-entropy'), 
+    ...copyDeps, log, random: random.fork('anti-entropy'), onTaken: (count) => { counters.repair.repaired(count); }, 
     onRun: (result, seconds) => { counters.repair.compared(result, seconds); },
     onPass: () => {
       counters.repair.passed(clock.wallNow());
@@ -203,7 +211,7 @@ export async function assembleNode(
     await Promise.all([caller.stop(), server.stop(), staging.stop()]);
     await store.close();
   };
-  return { address, parts: { store, membership, driver, confirmation, coordinator, catchUp, antiEntropy, keyRepair, hints: book, release, caller, halt, close } };
+  return { address, parts: { store, membership, driver, confirmation, coordinator, catchUp, antiEntropy, keyRepair, hints: book, background, release, caller, halt, close } };
 }
 
 /** The directory `host_port` under the data directory, as the seed has it. */

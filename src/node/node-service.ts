@@ -97,6 +97,8 @@ export interface RepairView {
   readonly comparisonsLeft: number;
   /** Null: nothing waits. */
   readonly oldestUnrepairedSeconds: number | null;
+  /** That background copies may take at this node now: less while clients wait longer than usual. */
+  readonly bytesPerSecond: number;
   /** In words. */
   readonly summary: string;
 }

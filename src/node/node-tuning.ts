@@ -2,6 +2,8 @@
  * Sizes and times inside a node, each with its unit and its reason. They are not settings: an operator has no better
  * knowledge of them. The simulator uses smaller sizes so that segments, pages and pools turn over in short runs.
  */
+import type { BytePacerOptions } from '../domain/byte-pacer.ts';
+import type { ClientLatencyOptions } from '../domain/client-latency.ts';
 import { BODY_LIMITS, type BodyLimits } from '../domain/body-limits.ts';
 import type { PeerOptions } from '../peer/peer-options.ts';
 import type { AntiEntropyOptions } from '../repair/anti-entropy.ts';
@@ -39,6 +41,12 @@ export interface NodeTuning {
   readonly listing: ListSourceOptions;
   /** Identity rounds for records that an ex-owner alone has, in one pass of its release. They are rare; a flood of them must not be one. */
   readonly loneRecordsMax: number;
+  /** Bytes a second of background copies, once for what this node takes and once for what it gives. */
+  readonly pacing: BytePacerOptions & {
+    /** Milliseconds that one piece may be held up: well below the time-out of the call that waits for it. */
+    readonly waitMsMax: number;
+  };
+  readonly clientLatency: ClientLatencyOptions;
   readonly antiEntropy: Pick<AntiEntropyOptions, 'intervalMs' | 'retryMs' | 'retryMaxMs'>;
   /** Arcs pulled side by side: more is faster and takes more from clients. */
   readonly arcsAtOnce: number;
@@ -118,6 +126,9 @@ export const NODE_TUNING: NodeTuning = {
   recordKeysMax: 256,
   listing: { entriesMax: 4_096, looksMax: 8_192 },
   loneRecordsMax: 64,
+  // At least what copies 10 GiB again in an hour; at most half of what a 2.5 Gbit link carries.
+  pacing: { rateMin: 3 * 2 ** 20, rateMax: 128 * 2 ** 20, burstBytes: 8 * 2 ** 20, waitMsMax: 1_000 },
+  clientLatency: { samplesMax: 2_000, samplesMin: 20, noiseMs: 5 },
   antiEntropy: { intervalMs: 600_000, retryMs: 500, retryMaxMs: 30_000 },
   arcsAtOnce: 8,
   copyTimeoutMs: 3_000,

@@ -45,6 +45,7 @@ export class RepairMetrics {
     const oldest = meter.gauge({ name: 'dht_hints_oldest_timestamp_seconds', help: 'When the oldest kept hint was written; the present time if there is none.' });
     const pending = meter.gauge({ name: 'dht_resync_pending', help: 'Single registers and bodies that wait to be brought here.' });
     const pendingAge = meter.gauge({ name: 'dht_resync_oldest_seconds', help: 'Age of the oldest of them.' });
+    const rate = meter.gauge({ name: 'dht_repair_rate_limit_bytes_per_second', help: 'What background copies may take at this node now; less while clients wait longer than usual.' });
     const passed = meter.gauge({ name: 'dht_anti_entropy_last_success_timestamp_seconds', help: 'When all replicas were last compared with; process start until then.' });
     meter.onScrape(() => {
       passed.set(this.#passedAtSeconds);
@@ -54,6 +55,7 @@ export class RepairMetrics {
       queued.set(now.hintsQueued);
       oldest.set(now.oldestHintMs / 1000);
       pending.set(now.keysPending);
+      rate.set(now.bytesPerSecond);
       pendingAge.set(now.oldestUnrepairedSeconds ?? 0);
     });
   }

@@ -21,9 +21,11 @@ export interface RepairReportInput {
   readonly keys: { readonly pendingCount: number; readonly oldestMs: number | null };
   /** Peers that this node has to be compared with after it was away. */
   readonly peersLeft: number;
+  /** That background work may move now. */
+  readonly bytesPerSecond: number;
 }
 
-export function repairReport({ layout, self, isUp, nowMs, objectsIn, hints, keys, peersLeft }: RepairReportInput): RepairView {
+export function repairReport({ layout, self, isUp, nowMs, objectsIn, hints, keys, peersLeft, bytesPerSecond }: RepairReportInput): RepairView {
   const away = layout === null ? [] : arcsWhere(layout, ({ all }) => all.includes(self) && !all.every(isUp));
   const objectsAway = away.length === 0 ? 0 : objectsIn(away);
   // What a node that is away missed is in `objectsAway` already.
@@ -39,6 +41,7 @@ export function repairReport({ layout, self, isUp, nowMs, objectsIn, hints, keys
     keysPending: keys.pendingCount,
     comparisonsLeft: peersLeft,
     oldestUnrepairedSeconds,
+    bytesPerSecond,
     summary: inWords(underReplicatedObjects, peersLeft, oldestUnrepairedSeconds),
   };
 }

@@ -33,6 +33,10 @@ export interface ArcPullDeps {
   readonly identityRound: (name: string) => Promise<boolean>;
   /** Brings large bodies here. */
   readonly pulls: BodyPull;
+  /** Resolves when background work may move more than these bytes, which it has moved. */
+  readonly pace: (bytes: number) => Promise<void>;
+  /** So many registers were taken over. */
+  readonly onTaken: (count: number) => void;
   /** Bytes of a small body that arrived, for metrics; `pulls` counts those of large ones. */
   readonly onBytes: (bytes: number) => void;
 }
@@ -68,6 +72,10 @@ interface Wanted {
   readonly source: PeerTarget;
 }
 
+/** About what a register takes on the wire besides its body, and an entry of a page. */
+const RECORD_BYTES = 500;
+const PAGE_ENTRY_BYTES = 92;
+
 export class ArcPull {
   readonly #deps: ArcPullDeps;
   readonly #options: ArcPullOptions;
@@ -88,6 +96,8 @@ export class ArcPull {
       const pages = await this.#pages(after);
       if (!this.#isCurrent()) return 'superseded';
       if (pages === null) return 'failed';
+      await this.#deps.pace(pages.reduce((sum, { page }) => sum + page.entries.length * PAGE_ENTRY_BYTES, 0));
+      if (!this.#isCurrent()) return 'superseded';
       for (const { page } of pages) floor = maxBallot(floor, page.floor);
       const end = coveredEnd(pages.map(({ page }) => page));
       const wanted = this.#wanted(pages, end);
@@ -163,6 +173,8 @@ export class ArcPull {
         if (reply === null || reply.answered === 0) return 'failed';
         at += reply.answered;
         const results = await Promise.all(reply.records.map((record) => this.#take(record, reply.body, source)));
+        this.#deps.onTaken(results.filter((result) => result === 'done').length);
+        await this.#deps.pace((reply.body?.length ?? 0) + reply.records.length * RECORD_BYTES);
         if (results.includes('superseded')) return 'superseded';
         if (results.includes('failed')) return 'failed';
       }
@@ -189,7 +201,7 @@ export class ArcPull {
       if (decision === 'already-higher') return 'done';
       if (decision === 'promise-in-the-way') return (await this.#deps.identityRound(name)) ? 'done' : 'failed';
       if (large === null || !rules.takeObeysPromise || store.holdsBody(key, large.bodyId)) break;
-      if ((await this.#deps.pulls.pull({ key, name, body: large, holders: this.#holders(source) })) !== 'held') return 'failed';
+      if ((await this.#deps.pulls.pull({ key, name, body: large, holders: this.#holders(source), isBackground: true })) !== 'held') return 'failed';
       // Everything may have changed in the meantime.
       if (!this.#isCurrent()) return 'superseded';
     }

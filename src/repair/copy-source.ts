@@ -17,6 +17,8 @@ import type { RegisterStore } from '../storage/register-store.ts';
 import { epochMismatch } from './epoch-mismatch.ts';
 
 export interface CopySourceDeps {
+  /** Resolves when more than these bytes may be given. */
+  readonly pace: (bytes: number) => Promise<void>;
   readonly store: RegisterStore;
   readonly views: ViewSource;
 }
@@ -85,6 +87,7 @@ export class CopySource {
       }
       answered += 1;
     }
+    await this.#deps.pace(bodyBytes + headBytes);
     await store.flushed();
     const left = epochMismatch(views, request.epoch);
     if (left !== null) return left;

@@ -225,6 +225,6 @@ export class KeyRepair {
     const loaded = await store.load(key, head);
     if (loaded?.record.kind !== 'object') return 'failed';
     const holders = replicaSets(layout, positionOfKey(key, layout.keyBits)).all;
-    return (await pulls.pull({ key, name: loaded.name, body: loaded.record.body, holders })) === 'held' ? 'done' : 'failed';
+    return (await pulls.pull({ key, name: loaded.name, body: loaded.record.body, holders, isBackground: true })) === 'held' ? 'done' : 'failed';
   }
 }

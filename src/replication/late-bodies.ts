@@ -74,7 +74,7 @@ export class LateBodies {
     const { store, staging, pulls } = this.#deps;
     for (let sent = staging.ended(body.bodyId); sent !== null; sent = staging.ended(body.bodyId)) await sent;
     if (store.holdsBody(key, body.bodyId)) return true;
-    return (await pulls.pull({ key, name, body, holders })) === 'held';
+    return (await pulls.pull({ key, name, body, holders, isBackground: false })) === 'held';
   }
 
   async #finish(bodyId: BodyId, task: Task): Promise<void> {

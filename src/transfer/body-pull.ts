@@ -25,6 +25,8 @@ export interface BodyPullDeps {
   readonly store: RegisterStore;
   readonly views: ViewSource;
   readonly pauses: Pauses;
+  /** Resolves when background work may move more than these bytes, which it has moved. */
+  readonly pace: (bytes: number) => Promise<void>;
   /** Bytes that arrived, for metrics and progress. */
   readonly onBytes: (bytes: number) => void;
 }
@@ -42,6 +44,8 @@ export interface BodyPullTask {
   readonly body: Pick<RecordBody, 'bodyId' | 'size' | 'sha256'>;
   /** Who is known or likely to hold it, best first. */
   readonly holders: readonly NodeId[];
+  /** Nobody waits for it: it gives way to clients. */
+  readonly isBackground: boolean;
 }
 
 /** held: durable here. full: no space. failed: no holder gave it, or someone else writes it just now; ask again later. */
@@ -50,6 +54,7 @@ export type BodyPullEnd = 'held' | 'full' | 'failed';
 interface Pull {
   holders: readonly NodeId[];
   bytes: number;
+  isBackground: boolean;
   readonly end: Promise<BodyPullEnd>;
 }
 
@@ -79,6 +84,7 @@ export class BodyPull {
     const running = this.#pulls.get(bodyId);
     if (running !== undefined) {
       running.holders = [...new Set([...task.holders, ...running.holders])];
+      running.isBackground &&= task.isBackground;
       return running.end;
     }
     if (this.#deps.pauses.isStopped || this.#waiting.length >= this.#options.waitingMax) return Promise.resolve('failed');
@@ -86,6 +92,7 @@ export class BodyPull {
     const pull: Pull = {
       holders: task.holders,
       bytes: 0,
+      isBackground: task.isBackground,
       end: turn.then(() => this.#run(task, pull)).finally(() => {
         this.#pulls.delete(bodyId);
         this.#running--;
@@ -143,6 +150,7 @@ export class BodyPull {
       }
       pull.bytes += piece.length;
       this.#deps.onBytes(piece.length);
+      if (pull.isBackground) await this.#deps.pace(piece.length);
     }
   }
 

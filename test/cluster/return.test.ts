@@ -90,7 +90,7 @@ describe('a replica that was away', () => {
       expect(scenario.sim.clock.nowMs() - beganAt).toBeLessThan(3_000);
       await scenario.checkBodies(c);
     });
-  });
+  }, 120_000);
 
   test('is alike again by comparing digests alone, when nobody remembers what it missed', async () => {
     await play(async (scenario, [a, b, c]) => {

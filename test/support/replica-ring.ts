@@ -149,7 +149,7 @@ export class ReplicaRing {
       const pauses = new Pauses(this.clock);
       const lacking: string[] = [];
       const streams = streamsOf(bodies);
-      const pulls = new BodyPull({ caller, store, views, pauses, onBytes: (bytes) => { this.pulledBytes += bytes; } }, { ...streams, pullsMax: 2, waitingMax: 10 });
+      const pulls = new BodyPull({ caller, store, views, pauses, onBytes: (bytes) => { this.pulledBytes += bytes; }, pace: () => Promise.resolve() }, { ...streams, pullsMax: 2, waitingMax: 10 });
       const staging = new BodyStaging({ store, views, pauses }, {
         chunkBytes: bodies.chunkBytes, sessionsMax: 4, progressMs: bodies.progressMs, wantedSilenceMs: 2_000,
       });

@@ -12,7 +12,7 @@ const BYTES = bytesOf(330);
 /** A resync at node c; copies are asked of the other nodes directly, everything else goes through the ring. */
 function resyncAt(ring: ReplicaRing): KeyRepair {
   const node = ring.node(2);
-  const sources = new Map(ring.nodes.map(({ id, store, views }) => [id, new CopySource({ store, views }, { pageEntriesMax: 10 })]));
+  const sources = new Map(ring.nodes.map(({ id, store, views }) => [id, new CopySource({ store, views, pace: () => Promise.resolve() }, { pageEntriesMax: 10 })]));
   const call = async (target: { readonly nodeId: never }, request: { readonly kind: string }): Promise<unknown> => {
     const source = sources.get(target.nodeId);
     if (source === undefined || isCut) return { kind: 'not-sent', detail: 'cut' };
@@ -24,7 +24,7 @@ function resyncAt(ring: ReplicaRing): KeyRepair {
   cut = (value) => { isCut = value; };
   return new KeyRepair({
     caller: { call: call as unknown as PeerCaller['call'] }, store: node.store, views: node.views, rules: ALL_RULES, pulls: node.pulls, clock: ring.clock,
-    identityRound: (name) => node.coordinator.identityRound(name), onBytes: () => undefined,
+    identityRound: (name) => node.coordinator.identityRound(name), onBytes: () => undefined, onTaken: () => undefined, pace: () => Promise.resolve(),
     random: new SimRandom('repair'), pauses: node.pauses, onAttempt: () => undefined,
   }, { pageEntriesMax: 10, recordKeysMax: 4, callTimeoutMs: 500, pendingMax: 2, workersMax: 2, delayMinMs: 1_000, delayMaxMs: 8_000, scanEntries: 10 });
 }

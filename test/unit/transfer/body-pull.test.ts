@@ -13,7 +13,7 @@ async function ringWith(count: number): Promise<{ ring: ReplicaRing; task: (i: n
   const idOf = (i: number): BodyId => String(i).repeat(32) as BodyId;
   for (let i = 1; i <= count; i++) for (const { store } of ring.nodes.slice(0, 2)) await store.stage(KEY, idOf(i), BYTES);
   const holders = ring.nodes.slice(0, 2).map(({ id }) => id);
-  return { ring, task: (i) => ({ key: KEY, name: 'n', body: { bodyId: idOf(i), size: 500, sha256: hash('sha256', BYTES, 'hex') }, holders }) };
+  return { ring, task: (i) => ({ key: KEY, name: 'n', body: { bodyId: idOf(i), size: 500, sha256: hash('sha256', BYTES, 'hex') }, holders, isBackground: false }) };
 }
 
 describe('a pull', () => {
