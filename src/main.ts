@@ -213,7 +213,7 @@ function logEnd(end: NodeEnd, log: Log): void {
     case 'left':
       return log.info('The node has left the ring');
     case 'identity-lost':
-      return log.error('The node lost acknowledged state; started again, it joins as a new node', { detail: end.detail });
+      return log.error('The node can no longer be who it was; started again, it joins as a new node', { detail: end.detail });
     case 'failed':
       return log.error('The node failed', { code: end.code, detail: end.detail });
     default:

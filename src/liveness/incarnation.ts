@@ -8,9 +8,15 @@
  */
 const REFUTATIONS_PER_BOOT = 2 ** 20;
 
-/** The first incarnation of a boot. */
-export function firstIncarnation(boot: number): number {
-  return boot * REFUTATIONS_PER_BOOT;
+/**
+ * Where a life begins to count: a random part keeps two processes apart that run with the same identity and boot, from copies
+ * of one disk. Only a node itself raises its incarnation, so one that hears of a higher one of its own isn't alone.
+ */
+const RANDOM_RANGE = 2 ** 16;
+
+/** The first incarnation of a boot; `draw`: a random number from 0 to below 1. */
+export function firstIncarnation(boot: number, draw: number): number {
+  return boot * REFUTATIONS_PER_BOOT + Math.floor(draw * RANDOM_RANGE);
 }
 
 /** The boot that an incarnation belongs to. */

@@ -68,7 +68,7 @@ export class FailureWatch {
     this.#detector = new PingDetector({ periodMs: times.pingPeriodMs, missesMax: times.pingMissesMax, probeAfterMisses: times.probeAfterMisses });
     this.#health = new LocalHealth({ tickMs: times.tickMs, periodMs: times.pingPeriodMs });
     this.#queue = new GossipQueue(times.retransmitMultiplier);
-    this.#incarnation = firstIncarnation(deps.boot);
+    this.#incarnation = firstIncarnation(deps.boot, deps.random.float());
   }
 
   // ------------------------------------------------------------------------------------------------- what it knows
@@ -265,6 +265,10 @@ export class FailureWatch {
 
   /** Refutes, unless it is true. */
   #hearOfSelf(entry: GossipEntry): void {
+    if (entry.incarnation > this.#incarnation) {
+      this.#deps.exchange.emit({ kind: 'identity-doubled', detail: `another process runs with the identity of this node (its incarnation is ${entry.incarnation}, here it is ${this.#incarnation}): its disk was copied` });
+      return;
+    }
     if (this.#selfState !== 'alive' || entry.state === 'alive' || entry.incarnation < this.#incarnation) return;
     this.#incarnation = entry.incarnation + 1;
     this.#health.wasAccused();

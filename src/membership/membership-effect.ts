@@ -30,6 +30,8 @@ export type MembershipEffect =
   /** The command recover: done, or why not. */
   | { readonly kind: 'recovered'; readonly layout: Layout }
   | { readonly kind: 'recover-refused'; readonly detail: string }
+  /** Another process speaks as this node: one of them has to end. */
+  | { readonly kind: 'identity-doubled'; readonly detail: string }
   /** The ring needs this node no more; it may stop once its records have receipts. */
   | { readonly kind: 'left' }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn'; readonly message: string; readonly fields: LogFields };

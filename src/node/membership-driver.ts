@@ -38,6 +38,7 @@ export interface MembershipDriverDeps {
   readonly onJoined: () => void;
   readonly onJoinFailed: (code: ErrorCode, detail: string) => void;
   readonly onLeft: () => void;
+  readonly onDoubled: (detail: string) => void;
   readonly onRecovered: (layout: Layout) => void;
   readonly onRecoverRefused: (detail: string) => void;
   /** The disk failed to keep a write: the process ends. */
@@ -195,6 +196,9 @@ export class MembershipDriver implements ViewSource {
         return;
       case 'left':
         deps.onLeft();
+        return;
+      case 'identity-doubled':
+        deps.onDoubled(effect.detail);
         return;
       case 'recovered':
         deps.onRecovered(effect.layout);

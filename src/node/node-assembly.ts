@@ -113,6 +113,7 @@ export async function assembleNode(
     onJoined: () => { events.onJoined(); },
     onJoinFailed: (code, detail) => { events.onJoinFailed(code, detail); },
     onLeft: () => { events.onLeft(); },
+    onDoubled: (detail) => { events.onEnd({ kind: 'identity-lost', detail }); },
     onRecovered: (layout) => { events.onRecovered({ kind: 'recovered', epoch: layout.epoch }); },
     onRecoverRefused: (detail) => { events.onRecovered({ kind: 'failed', code: 'DHT_ERR_CONFLICT', detail }); },
     onFailure: (error) => { events.onEnd({ kind: 'failed', code: 'DHT_ERR_DISK_FAILED', detail: String(error) }); },

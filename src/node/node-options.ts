@@ -65,7 +65,7 @@ export type NodeEnd =
   | { readonly kind: 'stopped' }
   /** It left the ring and handed everything over. */
   | { readonly kind: 'left' }
-  /** Its log lost acknowledged state (rule R16): `stop` sets the log aside; started again it joins as a new node. */
+  /** Its log lost acknowledged state (rule R16), or another process runs with its identity: `stop` sets the log aside; started again it joins as a new node. */
   | { readonly kind: 'identity-lost'; readonly detail: string }
   /** The disk failed to keep a write, or gave back something else than was written. */
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly detail: string };

@@ -201,6 +201,7 @@ export class MembershipKernel {
       case 'left':
         node.outcome.left = true;
         return;
+      case 'identity-doubled': throw new Error(`${node.name}: ${effect.detail}`);
       case 'recovered':
         node.outcome.recovery = 'recovered';
         return;
