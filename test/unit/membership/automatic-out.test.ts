@@ -66,7 +66,7 @@ describe('a member that stays down', () => {
     const victim = NAMES.find((name) => !kernel.machine(a).clusterView()?.layout.voters.includes(kernel.node(name).disk.nodeId)) as string;
     const others = NAMES.filter((name) => name !== victim);
     kernel.crash(victim);
-    kernel.run(kernel.nowMs + 25_000);
+    kernel.run(kernel.nowMs + OUT_AFTER_MS + 3_000);
     for (const name of others) {
       kernel.crash(name);
       kernel.start(name, join([a]));

@@ -1,0 +1,56 @@
+/** How long a member has been down, as one node counts it. */
+import { describe, expect, test } from '@jest/globals';
+import type { MonotonicMs } from '../../../src/domain/instant.ts';
+import { MemberTable } from '../../../src/membership/member-table.ts';
+import type { GossipEntry } from '../../../src/protocol/message.ts';
+import { layoutOf, nodeIdOf } from '../ring/ring-fixture.ts';
+
+const [self, other, third] = ['a:1', 'b:1', 'c:1'].map((name, i) => ({
+  nodeId: nodeIdOf(name), name, advertise: name, tokens: [i as never], zone: '', weight: 1, state: 'member' as const,
+}));
+const at = (ms: number): MonotonicMs => ms as MonotonicMs;
+
+function table(): MemberTable {
+  const made = new MemberTable(self as never, { suspicionBaseMs: 4_000, restartGraceMs: 60_000 });
+  made.follow(layoutOf([self, other, third] as never), at(0));
+  return made;
+}
+
+const said = (state: GossipEntry['state'], incarnation: number, downForMs: number): GossipEntry =>
+  ({ ...(other as never as GossipEntry), state, incarnation, downForMs, accusers: [nodeIdOf('c:1')] });
+
+function watch(made: MemberTable, fromMs: number, toMs: number): void {
+  for (let ms = fromMs; ms <= toMs; ms += 50) made.countDownTime(at(ms));
+}
+
+describe('the time that a member is down', () => {
+  test('runs from what others know of it, and goes on with each tick', () => {
+    const made = table();
+    made.countDownTime(at(0));
+    made.hear(said('down', 7, 30_000), at(0));
+    watch(made, 50, 5_000);
+    expect(made.down.get(nodeIdOf('b:1'))).toMatchObject({ downForMs: 35_000, watchedForMs: 5_000 });
+    made.hear(said('down', 7, 40_000), at(5_000));
+    expect(made.down.get(nodeIdOf('b:1'))).toMatchObject({ downForMs: 40_000, watchedForMs: 5_000 });
+  });
+
+  test('does not count the sleep of the node that counts', () => {
+    const made = table();
+    made.countDownTime(at(0));
+    made.hear(said('down', 7, 0), at(0));
+    watch(made, 50, 1_000);
+    made.countDownTime(at(3_600_000));
+    expect(made.down.get(nodeIdOf('b:1'))?.downForMs).toBe(2_000);
+  });
+
+  test('begins anew with a new life of the member, and isn\'t told of an old one', () => {
+    const made = table();
+    made.hear(said('down', 7, 500_000), at(0));
+    made.hear(said('alive', 8, 0), at(10));
+    expect(made.down.size).toBe(0);
+    made.hear(said('down', 7, 600_000), at(20));
+    expect(made.down.size).toBe(0);
+    made.hear(said('down', 8, 100), at(30));
+    expect(made.down.get(nodeIdOf('b:1'))).toMatchObject({ downForMs: 100, watchedForMs: 0 });
+  });
+});
