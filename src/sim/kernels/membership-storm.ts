@@ -121,7 +121,9 @@ class MembershipStorm {
   /** A node and its disk are gone for good: the others have to take it out. */
   #lose(): void {
     const name = this.#expendable(4);
-    if (name === null) return;
+    // A node that lost its disk looks for the ring at the initial names: another of them than itself has to be left.
+    const isSeedLeft = this.#initialNames.filter((other) => other !== name && !this.#lost.has(other)).length >= 2;
+    if (name === null || (!isSeedLeft && this.#initialNames.includes(name))) return;
     this.#kernel.wipe(name);
     this.#wanted.delete(name);
     this.#lost.add(name);
