@@ -25,12 +25,13 @@ function fateInWords(verdict: OutVerdict): string {
 }
 
 /** Whether the data stays available, and complete once it has moved, when this node is stopped for good now; and how. */
-export function removalInWords(layout: Layout, self: NodeId, isUp: (nodeId: NodeId) => boolean): { readonly isRemovable: boolean; readonly removal: string } {
+export function removalInWords(layout: Layout, self: NodeId, isUp: (nodeId: NodeId) => boolean, underReplicatedObjects: number): { readonly isRemovable: boolean; readonly removal: string } {
   const others = layout.members.filter((member) => member.nodeId !== self && member.state === 'member');
   const refused = (why: string): { isRemovable: boolean; removal: string } => ({ isRemovable: false, removal: `No: ${why}.` });
   if (!layout.members.some((member) => member.nodeId === self)) return { isRemovable: true, removal: 'Yes: this node is no member.' };
   if (others.length === 0) return refused('this is the last member, and holds the only copies');
   if (layout.phase === 'moving') return refused('data is moving; wait until it has');
+  if (underReplicatedObjects > 0) return refused(`${underReplicatedObjects} objects lack a copy elsewhere, as far as is known here`);
   const isUpWithout = (nodeId: NodeId): boolean => nodeId !== self && isUp(nodeId);
   const down = others.filter((member) => !isUp(member.nodeId)).map((member) => member.name);
   const isHolding = allReplicaSets(layout).every((sets) => isMajority(sets.old, isUpWithout)) && isMajority(layout.voters, isUpWithout);

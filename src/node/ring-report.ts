@@ -38,7 +38,7 @@ export function ringReport({ layout, keyBits, self, liveness, down: downMembers,
   const share = shares(layout);
   const down = layout.members.filter((m) => !isUp(m.nodeId)).map((m) => m.name);
   const { isSafe, safety } = safetyInWords(layout, arcs, down, repair);
-  const { isRemovable, removal } = removalInWords(layout, self, isUp);
+  const { isRemovable, removal } = removalInWords(layout, self, isUp, repair.underReplicatedObjects);
   const troubleOf = (nodeId: NodeId): string | null => {
     const member = downMembers.get(nodeId);
     return member === undefined ? null : downInWords(member);

@@ -26,15 +26,16 @@ describe('a member that is down', () => {
 
 describe('whether this node may be removed', () => {
   test('yes by leaving, with what is left then', () => {
-    expect(removalInWords(ring(4), id('n0:1'), all)).toEqual({ isRemovable: true, removal: 'Yes, by leaving (dht leave): it hands its copies over first.' });
-    expect(removalInWords(ring(3), id('n0:1'), all).removal).toContain('2 copies of everything will be left');
-    expect(removalInWords(ring(2), id('n0:1'), all).removal).toContain('One copy of everything will be left. Do not just stop it');
+    expect(removalInWords(ring(4), id('n0:1'), all, 0)).toEqual({ isRemovable: true, removal: 'Yes, by leaving (dht leave): it hands its copies over first.' });
+    expect(removalInWords(ring(3), id('n0:1'), all, 0).removal).toContain('2 copies of everything will be left');
+    expect(removalInWords(ring(2), id('n0:1'), all, 0).removal).toContain('One copy of everything will be left. Do not just stop it');
   });
 
   test('not the last one, not during a move, not while another is down', () => {
-    expect(removalInWords(ring(1), id('n0:1'), all).removal).toContain('No: this is the last member');
-    expect(removalInWords({ ...ring(4), phase: 'moving' }, id('n0:1'), all).removal).toContain('No: data is moving');
-    expect(removalInWords(ring(4), id('n0:1'), allBut('n2:1'))).toMatchObject({ isRemovable: false, removal: 'No: n2:1 is not up, and arcs would lose their majority.' });
+    expect(removalInWords(ring(1), id('n0:1'), all, 0).removal).toContain('No: this is the last member');
+    expect(removalInWords({ ...ring(4), phase: 'moving' }, id('n0:1'), all, 0).removal).toContain('No: data is moving');
+    expect(removalInWords(ring(4), id('n0:1'), all, 3).removal).toContain('No: 3 objects lack a copy');
+    expect(removalInWords(ring(4), id('n0:1'), allBut('n2:1'), 0)).toMatchObject({ isRemovable: false, removal: 'No: n2:1 is not up, and arcs would lose their majority.' });
   });
 });
 
@@ -51,7 +52,8 @@ describe('warnings', () => {
     const report = ringReport({
       layout: ring(2), keyBits: 16, self: id('n0:1'), liveness: () => 'alive', down: new Map(), fork: null,
       moves: { arcs: 0, keysLeft: 0, bytesLeft: 0, estimatedSeconds: null },
-    } as never);
+      repair: { underReplicatedObjects: 0, hintsQueued: 0, oldestHintMs: 0, keysPending: 0, comparisonsLeft: 0 },
+    });
     expect(report.warnings.join()).toContain('one failure makes keys unavailable (never wrong) until it returns');
   });
 });
