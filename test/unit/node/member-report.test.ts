@@ -52,7 +52,7 @@ describe('warnings', () => {
     const report = ringReport({
       layout: ring(2), keyBits: 16, self: id('n0:1'), liveness: () => 'alive', down: new Map(), fork: null,
       moves: { arcs: 0, keysLeft: 0, bytesLeft: 0, estimatedSeconds: null },
-      repair: { underReplicatedObjects: 0, hintsQueued: 0, oldestHintMs: 0, keysPending: 0, comparisonsLeft: 0 },
+      repair: { underReplicatedObjects: 0, hintsQueued: 0, oldestHintMs: 0, keysPending: 0, comparisonsLeft: 0, oldestUnrepairedSeconds: null, summary: '' },
     });
     expect(report.warnings.join()).toContain('one failure makes keys unavailable (never wrong) until it returns');
   });
