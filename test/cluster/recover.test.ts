@@ -35,6 +35,7 @@ describe('a ring whose majority is gone for good', () => {
     await play(2, async (scenario, [left, lost]) => {
       const [a, b] = [must(left, 'a node'), must(lost, 'a node')];
       for (const name of FILES) await scenario.put(a, name, `body of ${name}`);
+      expect(scenario.program(a).service.ring().warnings.join()).toContain('one failure makes keys unavailable (never wrong) until it returns');
       b.lose();
       await scenario.sleep(CERTAIN_MS);
       const refusal = await recover(scenario, a, false);

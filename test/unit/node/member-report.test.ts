@@ -4,7 +4,6 @@ import type { NodeId } from '../../../src/domain/ids.ts';
 import type { Layout } from '../../../src/domain/layout.ts';
 import { foundingLayout } from '../../../src/layout/founding-layout.ts';
 import { downInWords, recoveryWarnings, removalInWords } from '../../../src/node/member-report.ts';
-import { ringReport } from '../../../src/node/ring-report.ts';
 import { joinerOf, nodeIdOf, randomIdOf as id } from '../ring/ring-fixture.ts';
 
 const ring = (count: number): Layout => foundingLayout({
@@ -46,14 +45,5 @@ describe('warnings', () => {
     expect(recovered).toContain('recovered with possible loss of data at 1970-01-01T00:00:00.000Z by n0:1, which gave up n2:1 (layout 7 to 99)');
     expect(forked).toContain('Two rings: n2:1 is in another ring (layout 300)');
     expect(recoveryWarnings(ring(2), null)).toEqual([]);
-  });
-
-  test('of two nodes: one failure makes keys unavailable', () => {
-    const report = ringReport({
-      layout: ring(2), keyBits: 16, self: id('n0:1'), liveness: () => 'alive', down: new Map(), fork: null,
-      moves: { arcs: 0, keysLeft: 0, bytesLeft: 0, estimatedSeconds: null },
-      repair: { underReplicatedObjects: 0, hintsQueued: 0, oldestHintMs: 0, keysPending: 0, comparisonsLeft: 0, oldestUnrepairedSeconds: null, summary: '' },
-    });
-    expect(report.warnings.join()).toContain('one failure makes keys unavailable (never wrong) until it returns');
   });
 });
