@@ -39,7 +39,7 @@ export const ERRORS = {
   DHT_ERR_DATA_DIR_FOREIGN: { status: 500, retryable: false, title: 'The data directory belongs to another node', remedy: 'Give this node its own --data-dir, --host and --port.' },
   DHT_ERR_DATA_DIR_IN_USE: { status: 500, retryable: false, title: 'Another process uses the data directory', remedy: 'Stop that process first.' },
   DHT_ERR_DATA_DIR_NEWER: { status: 500, retryable: false, title: 'The data directory was written by a newer version', remedy: 'Start the newer version; downgrades are not possible.' },
-  DHT_ERR_DATA_DAMAGED: { status: 500, retryable: false, title: 'Stored data cannot be read back', remedy: 'Keep the directory for examination; start the node with an empty one, the ring restores its copies.' },
+  DHT_ERR_DATA_DAMAGED: { status: 500, retryable: false, title: 'Stored data cannot be read back', remedy: 'Start the other members, then this node again: it comes back by itself as soon as the ring can do without its log. If they are lost for good, keep the directory; what it holds may be all there is.' },
   DHT_ERR_DISK_FAILED: { status: 500, retryable: false, title: 'The disk failed to keep a write', remedy: 'The process ends on purpose; check the volume, then start it again.' },
   DHT_ERR_CLUSTER_FOREIGN: { status: 500, retryable: false, title: 'The peer belongs to another cluster', remedy: 'Check the seeds; two rings never merge.' },
   DHT_ERR_PEER_UNAUTHENTICATED: { status: 500, retryable: false, title: 'The peer does not know the cluster secret', remedy: 'Give all nodes the same cluster secret.' },

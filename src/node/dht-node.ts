@@ -33,7 +33,7 @@ import { assembleNode, nodeDirectory, type NodeParts } from './node-assembly.ts'
 import { registerNodeMetrics, type NodeCounters } from './node-metrics.ts';
 import type { NodeDeps, NodeEnd, NodeOptions } from './node-options.ts';
 import type {
-  ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RecoverOutcome, RepairView, RingView,
+  ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RecoverOutcome, RepairView, RingView, StorageView,
 } from './node-service.ts';
 import type { NodeStateStore, RegisterStore } from '../storage/register-store.ts';
 import { RepairMetrics } from './repair-metrics.ts';
@@ -98,7 +98,7 @@ export class DhtNode implements NodeService {
     const repair = new RepairMetrics(deps.meter, deps.clock.wallNow(), () => source.node?.repair() ?? null);
     const counters = registerNodeMetrics(deps.meter, {
       view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null, repair,
-      space: () => source.node?.view().storage ?? null,
+      space: () => source.node?.view().storage ?? null, startedAtMs: deps.clock.wallNow(),
     });
     const { address, parts } = await assembleNode(deps, options, counters, events);
     const node = new DhtNode(deps, options, address, parts, counters);
@@ -120,6 +120,7 @@ export class DhtNode implements NodeService {
     const { join, bootstrapExpect, isJoinOff } = this.#options;
     driver.start();
     confirmation.start();
+    this.#parts.scrub.start();
     const layout = store.layout();
     if (layout === null && store.rejoin.length > 0) {
       driver.dispatch({ kind: 'join', seeds: [...store.rejoin, ...join], initialNames: [], whenMember: 'stay', timeoutMs: null });
@@ -169,7 +170,7 @@ export class DhtNode implements NodeService {
       predecessor: around === null ? null : addressView(around.predecessor),
       successors: around === null ? [] : around.successors.map(addressView),
       replicationFactor: view === null ? 0 : effectiveReplicas(view.layout),
-      storage: storageView(store.spaceView()),
+      storage: this.#storage(),
       transport: this.#options.transport,
       progress: this.#progress(),
     };
@@ -235,7 +236,7 @@ export class DhtNode implements NodeService {
 
   readiness(): HealthView {
     const { state, detail } = this.#state();
-    const disk = storageView(this.#parts.store.spaceView()).detail;
+    const disk = this.#storage().detail;
     return { isOk: state === 'serving' || state === 'leaving', reason: disk === 'ok' ? detail : `${detail}. ${disk}` };
   }
 
@@ -383,9 +384,14 @@ export class DhtNode implements NodeService {
     this.#watchLater();
   }
 
+  #storage(): StorageView {
+    const { store, diskWatch, scrub, healing } = this.#parts;
+    return storageView(store.spaceView(), diskWatch.isSlow, { ...scrub.view(), unhealed: healing.pendingCount });
+  }
+
   #diskHealth(): DiskHealth {
     const { totalBytes, freeBytes, level } = this.#parts.store.spaceView();
-    return { diskUsed: totalBytes === 0 ? 0 : 1 - freeBytes / totalBytes, space: level, isDiskSlow: false };
+    return { diskUsed: totalBytes === 0 ? 0 : 1 - freeBytes / totalBytes, space: level, isDiskSlow: this.#parts.diskWatch.isSlow };
   }
 
   #liveness(nodeId: NodeId): Liveness {

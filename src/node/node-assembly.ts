@@ -23,13 +23,16 @@ import { DigestSource } from '../repair/digest-source.ts';
 import { HintBook } from '../repair/hint-book.ts';
 import { HintSender } from '../repair/hint-sender.ts';
 import { KeyRepair } from '../repair/key-repair.ts';
+import { Healing } from '../repair/healing.ts';
 import { Release } from '../repair/release.ts';
 import { BodyStaging } from '../replication/body-staging.ts';
 import { Coordinator } from '../replication/coordinator.ts';
 import { ListSource } from '../replication/list-source.ts';
 import type { RepairNotes } from '../replication/operation-context.ts';
 import { Replica } from '../replication/replica.ts';
-import { ObjectStore } from '../storage/object-store.ts';
+import { DiskWatch } from '../storage/disk-watch.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { Scrub } from '../storage/scrub.ts';
 import { Background } from '../transfer/background.ts';
 import { BodyPull } from '../transfer/body-pull.ts';
 import type { BodyStreamOptions } from '../transfer/body-stream.ts';
@@ -42,6 +45,7 @@ import type { NodeCounters } from './node-metrics.ts';
 import type { NodeDeps, NodeOptions } from './node-options.ts';
 import { PeerPositions } from './peer-positions.ts';
 import { RequestRouter } from './request-router.ts';
+import { openNodeStore } from './store-opening.ts';
 
 export interface NodeParts {
   readonly store: ObjectStore;
@@ -55,6 +59,9 @@ export interface NodeParts {
   readonly hints: HintBook;
   readonly background: Background;
   readonly release: Release;
+  readonly diskWatch: DiskWatch;
+  readonly scrub: Scrub;
+  readonly healing: Healing;
   readonly caller: PeerClient;
   /** Ends everything that acts by itself; what is in work may still answer. */
   readonly halt: () => void;
@@ -70,7 +77,23 @@ export async function assembleNode(
   const address = await concreteAddress(deps, options);
   const name = addressText(address);
   const advertise = options.advertise ?? name;
-  const store = await openStore(deps, options, address, events);
+  const meters = new PeerMeters(meter);
+  const directory = nodeDirectory(options.dataDirectory, address);
+  const onDiskFailure = (error: unknown): void => {
+    events.onEnd({ kind: 'failed', code: 'DHT_ERR_DISK_FAILED', detail: `writing to ${directory} failed: ${String(error)}` });
+  };
+  const diskWatch = new DiskWatch({
+    disk: deps.disk, clock, onFailure: onDiskFailure, onSync: (durationMs) => { counters.diskSeconds.observe(durationMs / 1000, { op: 'fsync' }); },
+  }, tuning.diskWatch);
+  const lateHealing: { healing: Healing | null } = { healing: null };
+  const store = await openNodeStore({
+    deps, options, address, directory, disk: diskWatch.disk, meters, counters, onFailure: onDiskFailure,
+    onRot: (key) => { lateHealing.healing?.add(key); },
+  }).catch(async (error: unknown) => {
+    await diskWatch.stop();
+    throw error;
+  });
+  diskWatch.probeIn(directory);
   const recovered = { boot: store.incarnation, position: store.recoveredPosition };
   const identity: PeerIdentity = { nodeId: store.nodeId, name, advertise, incarnation: store.incarnation };
   const positions = new PeerPositions({ clock, state: store }, { saveIntervalMs: tuning.rememberIntervalMs });
@@ -91,7 +114,6 @@ export async function assembleNode(
   const handler: RequestHandler = {
     handle: (from, request, deadlineMs) => must(late.handler, 'the router').handle(from, request, deadlineMs),
   };
-  const meters = new PeerMeters(meter);
   const caller = new PeerClient({ clock, random: random.fork('peer'), network, meters, local, handler }, tuning.peer);
   const server = new PeerServer({ clock, network, log, meters, local, handler }, tuning.peer);
 
@@ -174,6 +196,20 @@ export async function assembleNode(
   const release = new Release({
     caller, clock, log, store, views: driver, rules, settle: (name, epoch) => coordinator.settle(name, epoch), onDone: () => { events.onReleased(); },
   }, { ...copyOptions, loneRecordsMax: tuning.loneRecordsMax });
+  const healing = new Healing({
+    clock, log, nameOf: (key) => store.nameOf(key), isWhole: async (key) => (await store.verify(key, () => Promise.resolve())).isSound,
+    identityRound: (name) => coordinator.identityRound(name), onHealed: () => { counters.healed.add(1); },
+  }, tuning.healing);
+  lateHealing.healing = healing;
+  const scrub = new Scrub({
+    disk: diskWatch.disk, clock, next: (after) => store.keyAfter(after), verify: (key, pause) => store.verify(key, pause),
+    totals: () => store.totals(),
+    onVerified: (result) => {
+      counters.scrubbed.add(1, { result });
+      if (result === 'corrupt') counters.corruptions.add(1, { stage: 'scrub' });
+    },
+    onRot: (key) => { healing.add(key); },
+  }, { ...tuning.scrub, directory });
   const confirmation = new BootConfirmation({
     caller, clock, self: store.nodeId, recovered, layout: () => driver.current()?.layout ?? null,
     onConfirmed: () => { driver.confirm(); },
@@ -195,10 +231,12 @@ export async function assembleNode(
     await server.listen(options.listenHost, address.port);
   } catch (error) {
     await store.close();
+    await diskWatch.stop();
     throw new DhtError('DHT_ERR_SETTING_INVALID', `cannot listen on ${options.listenHost}:${address.port}: ${String(error)}`, { cause: error });
   }
   const halt = (): void => {
     pauses.stop();
+    healing.stop();
     catchUp.stop();
     antiEntropy.stop();
     keyRepair.stop();
@@ -210,9 +248,11 @@ export async function assembleNode(
   };
   const close = async (): Promise<void> => {
     await Promise.all([caller.stop(), server.stop(), staging.stop()]);
+    await scrub.stop();
     await store.close();
+    await diskWatch.stop();
   };
-  return { address, parts: { store, membership, driver, confirmation, coordinator, catchUp, antiEntropy, keyRepair, hints: book, background, release, caller, halt, close } };
+  return { address, parts: { diskWatch, scrub, healing, store, membership, driver, confirmation, coordinator, catchUp, antiEntropy, keyRepair, hints: book, background, release, caller, halt, close } };
 }
 
 /** The directory `host_port` under the data directory, as the seed has it. */
@@ -226,29 +266,4 @@ async function concreteAddress({ network }: NodeDeps, { address, listenHost }: N
   const probe = await network.listen(listenHost, 0, (stream) => { stream.destroy(); });
   await probe.close();
   return { host: address.host, port: probe.port };
-}
-
-async function openStore(deps: NodeDeps, options: NodeOptions, address: NodeAddress, events: NodeEvents): Promise<ObjectStore> {
-  const { disk, clock, log, random, rules } = deps;
-  const directory = nodeDirectory(options.dataDirectory, address);
-  const outcome = await ObjectStore.open({
-    disk, clock, log, random: random.fork('storage'),
-    onFailure: (error) => { events.onEnd({ kind: 'failed', code: 'DHT_ERR_DISK_FAILED', detail: `writing to ${directory} failed: ${String(error)}` }); },
-    onDamage: (detail) => { log.error('stored data cannot be read back', { directory, detail }); },
-  }, {
-    directory, name: addressText(address), keyBits: options.ring.keyBits,
-    ...options.tuning.store, bodies: options.tuning.bodies, resolveBeforeSync: !rules.replyAfterFsync, unlinkBeforeSync: !rules.unlinkAfterAccept,
-  });
-  switch (outcome.kind) {
-    case 'opened':
-      return outcome.store;
-    case 'foreign':
-      throw new DhtError('DHT_ERR_DATA_DIR_FOREIGN', `${directory} belongs to ${outcome.name} with M = ${outcome.keyBits}`);
-    case 'newer':
-      throw new DhtError('DHT_ERR_DATA_DIR_NEWER', `${directory} has format version ${outcome.version}`);
-    case 'in-use':
-      throw new DhtError('DHT_ERR_DATA_DIR_IN_USE', `${directory} is used by a running process`);
-    case 'damaged':
-      throw new DhtError('DHT_ERR_DATA_DAMAGED', `${outcome.file} at offset ${outcome.offset}: ${outcome.detail}`);
-  }
 }

@@ -4,7 +4,7 @@
  */
 import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
-import type { Counter, Meter } from '../ports/meter.ts';
+import type { Counter, Histogram, Meter } from '../ports/meter.ts';
 import type { RepairMetrics } from './repair-metrics.ts';
 import type { NodeState, NodeView, RingView, StorageView } from './node-service.ts';
 
@@ -18,6 +18,7 @@ export interface NodeMetricsSource {
   readonly ring: () => RingView | null;
   readonly repair: RepairMetrics;
   readonly space: () => StorageView | null;
+  readonly startedAtMs: number;
   readonly totals: () => { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } | null;
 }
 
@@ -25,6 +26,14 @@ export interface NodeCounters {
   readonly repair: RepairMetrics;
   /** Body bytes that catch-up pulled from other replicas. */
   readonly transferredBytes: Counter;
+  /** Stored bytes that weren't what was written; label `stage`. */
+  readonly corruptions: Counter;
+  /** Registers that the scrub read; label `result`. */
+  readonly scrubbed: Counter;
+  /** Damaged registers that are whole again. */
+  readonly healed: Counter;
+  /** Durations of operations of the disk; label `op`. */
+  readonly diskSeconds: Histogram;
   /** A layout was taken over: counts what it changed. */
   readonly onLayout: (layout: Layout) => void;
 }
@@ -54,6 +63,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
   const diskCapacity = meter.gauge({ name: 'dht_storage_disk_capacity_bytes', help: 'Size of the data volume.' });
   const diskAvailable = meter.gauge({ name: 'dht_storage_disk_available_bytes', help: 'Space on the data volume usable by an unprivileged process.' });
   const ballast = meter.gauge({ name: 'dht_storage_ballast_bytes', help: 'Bytes set aside on the data volume so that deletes can always be logged.' });
+  const scrubbedAt = meter.gauge({ name: 'dht_storage_scrub_last_success_timestamp_seconds', help: 'When all objects were last verified; process start until then.' });
   const readOnly = meter.gauge({ name: 'dht_storage_read_only', help: '1 while files are refused to protect the volume.' });
   meter.onScrape(() => {
     const node = source.view();
@@ -78,11 +88,25 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     diskCapacity.set(space.totalBytes);
     diskAvailable.set(space.freeBytes);
     ballast.set(space.ballastBytes);
+    scrubbedAt.set(Math.floor((space.scrub.lastPassAtMs ?? source.startedAtMs) / 1000));
     readOnly.set(space.isReadOnly ? 1 : 0);
   });
   return {
     repair: source.repair,
     transferredBytes: meter.counter({ name: 'dht_rebalance_transferred_bytes_total', help: 'Body bytes pulled from other replicas by catch-up.' }),
+    corruptions: meter.counter({
+      name: 'dht_storage_corruptions_total', help: 'Stored bytes that were not what was written.', labelNames: ['stage'],
+      initial: ['read', 'scrub', 'startup'].map((stage) => ({ stage })),
+    }),
+    scrubbed: meter.counter({
+      name: 'dht_storage_scrubbed_objects_total', help: 'Objects verified in the background.', labelNames: ['result'],
+      initial: ['ok', 'corrupt', 'error'].map((result) => ({ result })),
+    }),
+    healed: meter.counter({ name: 'dht_storage_healed_objects_total', help: 'Objects with rotten bytes that are whole again.' }),
+    diskSeconds: meter.histogram({
+      name: 'dht_storage_operation_duration_seconds', help: 'Duration of operations on the local store.', labelNames: ['op'], initial: [{ op: 'fsync' }],
+      buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+    }),
     onLayout: layoutCounters(meter),
   };
 }

@@ -25,6 +25,10 @@ export interface StorageView {
   readonly ballastBytes: number;
   readonly level: SpaceLevel;
   readonly isReadOnly: boolean;
+  /** A sync took more than a second lately: others are read from first. */
+  readonly isSlow: boolean;
+  /** Part of the present pass that is done, when the last one ended, and objects with rotten bytes, found and not yet whole again. */
+  readonly scrub: { readonly progress: number; readonly lastPassAtMs: number | null; readonly rotten: number; readonly unhealed: number };
   /** `ok`, or what is wrong and what to do. */
   readonly detail: string;
 }

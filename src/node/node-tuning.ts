@@ -7,6 +7,7 @@ import type { ClientLatencyOptions } from '../domain/client-latency.ts';
 import { BODY_LIMITS, type BodyLimits } from '../domain/body-limits.ts';
 import type { PeerOptions } from '../peer/peer-options.ts';
 import type { AntiEntropyOptions } from '../repair/anti-entropy.ts';
+import type { HealingOptions } from '../repair/healing.ts';
 import type { ArcPullOptions } from '../repair/arc-pull.ts';
 import type { HintBookOptions } from '../repair/hint-book.ts';
 import type { HintSenderOptions } from '../repair/hint-sender.ts';
@@ -15,13 +16,20 @@ import type { BodyStagingOptions } from '../replication/body-staging.ts';
 import type { CoordinatorOptions } from '../replication/coordinator.ts';
 import type { LateBodiesOptions } from '../replication/late-bodies.ts';
 import type { ListSourceOptions } from '../replication/list-source.ts';
+import type { DiskWatchOptions } from '../storage/disk-watch.ts';
 import type { ObjectStoreOptions } from '../storage/object-store.ts';
+import type { ScrubTuning } from '../storage/scrub.ts';
 import type { BodyPullOptions } from '../transfer/body-pull.ts';
 import type { BodyStreamOptions } from '../transfer/body-stream.ts';
+import type { DamagedStartOptions } from './damaged-start.ts';
 
 export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax' | 'upkeep' | 'space'>;
 
 export interface NodeTuning {
+  readonly diskWatch: DiskWatchOptions;
+  readonly damagedStart: DamagedStartOptions;
+  readonly scrub: ScrubTuning;
+  readonly healing: HealingOptions;
   /** Where bodies are cut; handed to storage, replication and repair. */
   readonly bodies: BodyLimits;
   readonly store: StoreTuning;
@@ -69,6 +77,10 @@ export interface NodeTuning {
 }
 
 export const NODE_TUNING: NodeTuning = {
+  diskWatch: { slowMs: 1_000, calmMs: 10_000, stuckMs: 10_000, lookMs: 250, probeMs: 5_000 },
+  damagedStart: { waitMs: 20_000, retryMs: 500, callTimeoutMs: 2_000 },
+  scrub: { passMs: 14 * 24 * 60 * 60_000, pieceMs: 50, noteMs: 60_000 },
+  healing: { pendingMax: 10_000, delayMinMs: 1_000, delayMaxMs: 600_000 },
   bodies: BODY_LIMITS,
   store: {
     segmentBytes: 64 * 1024 * 1024,

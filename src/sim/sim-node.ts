@@ -96,6 +96,9 @@ const RESTART_MS = 1000;
 /** Parts of paths by which files of an area are known. */
 const AREA_PATHS: Readonly<Record<FileArea, string>> = { log: '/log', staging: '/staging/', bodies: '/bodies/', any: '' };
 
+/** Inside the first record behind the headers of segment and batch. */
+const LOG_ROT_AT = 64 + 48 + 12;
+
 interface Life {
   /** Failures of the disk before this life: further ones excuse a process that ends by itself. */
   readonly faultsBefore: number;
@@ -120,6 +123,7 @@ export class SimNode {
   #isPaused = false;
   /** An old snapshot was restored: once the node finds out, it gives its identity up and its process ends. */
   #isSetBack = false;
+  #mayExit = false;
 
   constructor(deps: SimNodeDeps, place: NodePlace) {
     this.#deps = deps;
@@ -277,6 +281,23 @@ export class SimNode {
     this.disk.failNext(operation, code, skip, AREA_PATHS[area]);
   }
 
+  /**
+   * Rot in the log of a node that is down: a bit at the beginning of its first segment, which is acknowledged when anything is.
+   * False: there is no log.
+   */
+  rotLog(): boolean {
+    const segment = [...this.disk.snapshot().keys()].filter((path) => path.endsWith('.seg')).sort()[0];
+    if (segment === undefined) return false;
+    this.#deps.sim.note(this.name, 'the log rots');
+    this.disk.flipBit(segment, LOG_ROT_AT, 3);
+    return true;
+  }
+
+  /** Whether the process may end by itself, or not start. */
+  expectExits(areExpected: boolean): void {
+    this.#mayExit = areExpected;
+  }
+
   /** What is stored now becomes that part of the volume (1: not a byte is free); null: there is room again. */
   fillVolume(usedPart: number | null): void {
     this.#deps.sim.note(this.name, usedPart === null ? 'the volume has room' : `the volume is ${Math.round(usedPart * 100)} % full`);
@@ -321,7 +342,7 @@ export class SimNode {
 
   /** Whether this process may end by itself: its disk failed it, or was set back. */
   #isExcused(life: Life): boolean {
-    return this.#isSetBack || this.disk.faultsMet() > life.faultsBefore;
+    return this.#mayExit || this.#isSetBack || this.disk.faultsMet() > life.faultsBefore;
   }
 
   /** What is not synced stays in the page cache: only the process is gone. */

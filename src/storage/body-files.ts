@@ -19,6 +19,7 @@ import type { Log } from '../ports/log.ts';
 import { bodyError, isFull, removeIfThere } from './body-disk.ts';
 import { bodyPath, stagedPath, sumsPath } from './body-format.ts';
 import { BodyHandles, type BodyRead } from './body-handles.ts';
+import { quarantineBody } from './body-quarantine.ts';
 import { BodyFileWriter } from './body-writer.ts';
 import type { BodyWriter } from './register-store.ts';
 
@@ -123,6 +124,17 @@ export class BodyFiles {
       this.#handles.linger(bodyId);
       this.#inBackground(durable.then(() => this.#unlink(bodyId)).catch(() => undefined).finally(() => { this.#unlinking.delete(bodyId); }));
     }
+  }
+
+  /** Moves a rotten file aside, for examination: a new one takes its place. A bounded number is kept. */
+  quarantine(bodyId: BodyId): void {
+    if (this.#writers.has(bodyId) || this.#unlinking.has(bodyId)) return;
+    this.#handles.forget(bodyId);
+    // Nobody writes it meanwhile: a good file must not be moved in its place.
+    this.#unlinking.add(bodyId);
+    this.#inBackground(quarantineBody(this.#deps.disk, this.#options.directory, bodyId).catch((error: unknown) => {
+      this.#deps.log.warn('a rotten body file could not be moved aside', { bodyId, error: String(error) });
+    }).finally(() => { this.#unlinking.delete(bodyId); }));
   }
 
   /** A file that nothing names. */

@@ -8,7 +8,7 @@
 export class ByteBoundedCache<V> {
   readonly #generationBytesMax: number;
   #young = new Map<number, V>();
-  #old: ReadonlyMap<number, V> = new Map();
+  #old: Map<number, V> = new Map();
   #youngBytes = 0;
   readonly #bytesOf: (value: V) => number;
 
@@ -25,6 +25,13 @@ export class ByteBoundedCache<V> {
     if (old === undefined) return null;
     this.put(position, old);
     return old;
+  }
+
+  delete(position: number): void {
+    const young = this.#young.get(position);
+    if (young !== undefined) this.#youngBytes -= this.#bytesOf(young);
+    this.#young.delete(position);
+    this.#old.delete(position);
   }
 
   put(position: number, value: V): void {

@@ -7,9 +7,11 @@
  * it is held again once it is written again.
  * Source: protocol sections C.3 and F.2; rules R6, R7.
  */
+import { createHash } from 'node:crypto';
 import type { BodyLimits } from '../domain/body-limits.ts';
 import type { BodyId } from '../domain/ids.ts';
 import type { ObjectKey } from '../domain/ring-position.ts';
+import type { RecordBody } from '../domain/stored-object.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Disk } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
@@ -29,7 +31,7 @@ export interface HeldBodiesDeps {
   readonly state: StoreState;
   /** A sync failed: the process must end. */
   readonly onFailure: (error: unknown) => void;
-  readonly onDamage: (detail: string) => void;
+  readonly onDamage: (detail: string, key: ObjectKey | null) => void;
   /** Bytes of the store's log. */
   readonly readLog: (position: number, length: number) => Promise<Buffer>;
   /** Logs that the body's file is in its place; resolves when that is durable. */
@@ -50,6 +52,8 @@ export interface BodyBytes {
   readonly size: number;
 }
 
+/** Bytes of a body that are verified between two pauses. */
+const VERIFY_BYTES = 1024 * 1024;
 /** About what a buffer takes in memory besides its bytes. */
 const BUFFER_BYTES = 200;
 
@@ -86,7 +90,7 @@ export class HeldBodies {
       body = checkBody(await this.#deps.readLog(at, BODY_PREFIX_BYTES + size), size);
       if (body === null) {
         this.#deps.state.forgetBody(key, bodyId, at);
-        this.#deps.onDamage(`the body at log position ${at} fails its checksum`);
+        this.#deps.onDamage(`the body at log position ${at} fails its checksum`, key);
         return null;
       }
       this.#cache.put(at, body);
@@ -109,7 +113,7 @@ export class HeldBodies {
     for (const [bodyId, key] of missing) {
       this.#deps.state.forgetBody(key, bodyId, BODY_IN_FILE);
       // A staged body may have been dropped before the restart; nobody counts on it but who wrote it.
-      if (key !== null) this.#deps.onDamage(`the file of body ${bodyId} is missing`);
+      if (key !== null) this.#deps.onDamage(`the file of body ${bodyId} is missing`, key);
     }
     const replaced = new Set(this.#deps.state.takeUnnamed());
     this.#files.unlink(unnamed.filter((bodyId) => replaced.has(bodyId)), Promise.resolve());
@@ -126,8 +130,37 @@ export class HeldBodies {
     // Meanwhile the body may have been replaced and its file removed: that is no damage.
     if (this.locate(key, bodyId)?.at !== BODY_IN_FILE) return null;
     this.#deps.state.forgetBody(key, bodyId, BODY_IN_FILE);
-    this.#deps.onDamage(`the file of body ${bodyId} is ${found.kind === 'missing' ? 'missing' : 'not what was written'}`);
+    this.#deps.onDamage(`the file of body ${bodyId} is ${found.kind === 'missing' ? 'missing' : 'not what was written'}`, key);
+    if (found.kind === 'rotten') this.#files.quarantine(bodyId);
     return null;
+  }
+
+  /** Reads the whole body from the disk and holds it against its digest. A body that isn't what it was is no longer held. */
+  async verify(key: ObjectKey, { bodyId, size, sha256 }: RecordBody, pause: () => Promise<void>): Promise<boolean> {
+    const location = this.locate(key, bodyId);
+    if (location === null) return false;
+    const digest = createHash('sha256');
+    const { at } = location;
+    if (at !== BODY_IN_FILE) {
+      const body = checkBody(await this.#deps.readLog(at, BODY_PREFIX_BYTES + size), size);
+      if (body !== null && digest.update(body).digest('hex') === sha256) return true;
+      if (this.locate(key, bodyId)?.at !== at) return true;
+      this.#cache.delete(at);
+      this.#deps.state.forgetBody(key, bodyId, at);
+      this.#deps.onDamage(`the body at log position ${at} fails its checksum`, null);
+      return false;
+    }
+    for (let offset = 0; offset < size; offset += VERIFY_BYTES) {
+      const found = await this.#readFile(key, bodyId, offset, Math.min(VERIFY_BYTES, size - offset));
+      if (found === null) return this.locate(key, bodyId)?.at !== BODY_IN_FILE && this.#deps.state.isReplaced(key, bodyId);
+      digest.update(found.bytes);
+      await pause();
+    }
+    if (size === 0 || digest.digest('hex') === sha256) return true;
+    this.#deps.state.forgetBody(key, bodyId, BODY_IN_FILE);
+    this.#files.quarantine(bodyId);
+    this.#deps.onDamage(`the file of body ${bodyId} does not have its digest`, null);
+    return false;
   }
 
   #dropExpired(): readonly BodyId[] {

@@ -35,6 +35,7 @@ import type { LogRecord } from './log-record.ts';
 import { LogUpkeep, type LogUpkeepTuning, type UpkeepReport } from './log-upkeep.ts';
 import type { BodyWriter, LayoutSlot, LoadedRecord, NamedEntry, NodeStateStore, RegisterHead, RegisterStore, ScanEntry } from './register-store.ts';
 import { SpaceGuard, type SpaceTuning, type SpaceView } from './space-guard.ts';
+import type { Verified } from './scrub.ts';
 import { openStoreDirectory, type OpenRefusal, type StoreDirectory } from './store-directory.ts';
 import { StoreState } from './store-state.ts';
 import { parseAccepted } from './stored-record.ts';
@@ -46,8 +47,8 @@ export interface ObjectStoreDeps {
   readonly random: Random;
   /** Called once, when a write or sync failed: the process must end. */
   readonly onFailure: (error: unknown) => void;
-  /** Stored bytes failed their checksum when they were read. */
-  readonly onDamage: (detail: string) => void;
+  /** Stored bytes failed their checksum when they were read. `key`: the register that is no longer whole; null: none is. */
+  readonly onDamage: (detail: string, key: ObjectKey | null) => void;
 }
 
 export interface ObjectStoreOptions {
@@ -75,7 +76,11 @@ export interface ObjectStoreOptions {
   readonly unlinkBeforeSync: boolean;
 }
 
-export type OpenOutcome = { readonly kind: 'opened'; readonly store: ObjectStore } | OpenRefusal;
+export type OpenOutcome =
+  | { readonly kind: 'opened'; readonly store: ObjectStore }
+  | Exclude<OpenRefusal, { kind: 'damaged' }>
+  /** `addresses`: where members of its ring were, as far as can be read. */
+  | (Extract<OpenRefusal, { kind: 'damaged' }> & { readonly addresses: readonly string[] });
 
 /** About what a decoded record and an operation in it take in memory. */
 const DECODED_BYTES = 1000;
@@ -108,7 +113,17 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
 
   /** Rejects only with errors of the disk itself. */
   static async open(deps: ObjectStoreDeps, options: ObjectStoreOptions): Promise<OpenOutcome> {
-    const outcome = await openStoreDirectory({ ...deps, newState: () => new StoreState(options) }, options);
+    const states: StoreState[] = [];
+    const newState = (): StoreState => {
+      const state = new StoreState(options);
+      states.push(state);
+      return state;
+    };
+    const outcome = await openStoreDirectory({ ...deps, newState }, options);
+    if (outcome.kind === 'damaged') {
+      const known = states.flatMap(({ node }) => node.layout?.members.map(({ advertise }) => advertise) ?? []);
+      return { ...outcome, addresses: [...new Set([...known, ...outcome.rejoin])] };
+    }
     if (outcome.kind !== 'opened') return outcome;
     const { recovered, lock } = outcome.opened;
     try {
@@ -144,13 +159,13 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
       end,
     );
     this.#upkeep = new LogUpkeep(
-      { ...deps, operatorLog: deps.log, log: this.#log, state, onDamage: (detail) => { this.#reportDamage(detail); } },
+      { ...deps, operatorLog: deps.log, log: this.#log, state, onDamage: (detail) => { this.#reportDamage(detail, null); } },
       { ...options.upkeep, directory: logDirectory, nodeId: identity.nodeId, keyBits: identity.keyBits, salt },
       recovered,
     );
     this.#bodies = new HeldBodies({
       disk: deps.disk, clock: deps.clock, log: deps.log, state, onFailure: deps.onFailure,
-      onDamage: (detail) => { this.#reportDamage(detail); },
+      onDamage: (detail, key) => { this.#reportDamage(detail, key); },
       readLog: (position, length) => this.#log.read(position, length),
       logFile: (key, bodyId, size, sha256) => this.#change({ kind: 'body-file', key, bodyId, size, sha256 }, null, key),
     }, { directory: options.directory, bodies: options.bodies, cacheBytes: options.bodyCacheBytes });
@@ -189,11 +204,58 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     if (!this.#log.holds(position)) return null;
     const loaded = parseAccepted(await this.#log.read(position, bytes).catch(cannotRead), bytes);
     if (loaded === null) {
-      this.#reportDamage(`the record at log position ${position} fails its checksum`);
+      this.#reportDamage(`the record at log position ${position} fails its checksum`, key);
       throw new DhtError('DHT_ERR_DATA_DAMAGED', `the record at log position ${position} fails its checksum`);
     }
     this.#records.put(position, loaded);
     return loaded;
+  }
+
+  /** The first register in key order, or the one behind `after`; null: there is none. */
+  keyAfter(after: ObjectKey | null): ObjectKey | null {
+    let next: ObjectKey | null = null;
+    this.#state.index.walk({ first: 0, last: 2 ** 48 - 1 }, after, (key) => {
+      next = key;
+      return 'stop';
+    });
+    return next;
+  }
+
+  /** Reads everything of the register from the disk, past all caches. What is rotten counts as such from then on. */
+  async verify(key: ObjectKey, pause: () => Promise<void>): Promise<Verified> {
+    const entry = this.#state.index.find(key);
+    if (entry === null || entry.kind === 'none') return { bytes: 0, isSound: true };
+    const { recordAt, recordBytes, bodyId } = entry;
+    const isSame = (): boolean => {
+      const now = this.#state.index.find(key);
+      return now !== null && now.recordAt === recordAt && equalBallots(now.accepted, entry.accepted);
+    };
+    const stored = this.#log.holds(recordAt) ? await this.#log.read(recordAt, recordBytes) : null;
+    const loaded = stored === null ? null : parseAccepted(stored, recordBytes);
+    if (loaded === null) {
+      if (!isSame()) return { bytes: recordBytes, isSound: true };
+      this.#records.delete(recordAt);
+      this.#reportDamage(`the record at log position ${recordAt} fails its checksum`, null);
+      return { bytes: recordBytes, isSound: false };
+    }
+    if (loaded.record.kind !== 'object' || bodyId === null) return { bytes: recordBytes, isSound: true };
+    const isSound = await this.#bodies.verify(key, loaded.record.body, pause);
+    return { bytes: recordBytes + loaded.record.body.size, isSound: isSound || !isSame() };
+  }
+
+  /** The name of an accepted register, also when its record can't be read. */
+  async nameOf(key: ObjectKey): Promise<string | null> {
+    const head = this.head(key);
+    if (head === null || head.kind === 'none') return null;
+    const loaded = await this.load(key, head).catch(() => null);
+    if (loaded !== null) return loaded.name;
+    let name: string | null = null;
+    this.#state.names.walk('', null, (entry) => {
+      if (entry.key !== key) return 'go-on';
+      name = entry.name;
+      return 'stop';
+    });
+    return name;
   }
 
   settled(key: ObjectKey): Promise<void> {
@@ -384,9 +446,9 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     this.#unwrittenPeers.clear();
   }
 
-  #reportDamage(detail: string): void {
+  #reportDamage(detail: string, key: ObjectKey | null): void {
     this.#deps.log.error('stored bytes fail their checksum', { detail });
-    this.#deps.onDamage(detail);
+    this.#deps.onDamage(detail, key);
   }
 }
 

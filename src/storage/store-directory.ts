@@ -53,7 +53,7 @@ export type OpenRefusal =
   | { readonly kind: 'foreign'; readonly name: string; readonly keyBits: number }
   | { readonly kind: 'newer'; readonly version: number }
   | { readonly kind: 'in-use' }
-  | { readonly kind: 'damaged'; readonly file: string; readonly offset: number; readonly detail: string };
+  | { readonly kind: 'damaged'; readonly file: string; readonly offset: number; readonly detail: string; readonly nodeId: NodeId | null; readonly rejoin: readonly string[] };
 
 export type DirectoryOutcome = { readonly kind: 'opened'; readonly opened: StoreDirectory } | OpenRefusal;
 
@@ -81,12 +81,12 @@ async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptio
   const { directory, name, keyBits } = options;
   const found = await readIdentity(disk, directory);
   if (found.kind === 'newer') return found;
-  if (found.kind === 'damaged') return { ...found, offset: 0 };
+  if (found.kind === 'damaged') return { ...found, offset: 0, nodeId: null, rejoin: [] };
   if (found.kind === 'identity' && (found.identity.name !== name || found.identity.keyBits !== keyBits)) {
     return { kind: 'foreign', name: found.identity.name, keyBits: found.identity.keyBits };
   }
   if (found.kind === 'missing' && (await disk.list(`${directory}/${FIRST_LOG_NAME}`)).some(isOfLog)) {
-    return { kind: 'damaged', file: `${directory}/node.json`, offset: 0, detail: 'it is missing, but there is a log' };
+    return { kind: 'damaged', file: `${directory}/node.json`, offset: 0, detail: 'it is missing, but there is a log', nodeId: null, rejoin: [] };
   }
   const before: Identity = found.kind === 'identity'
     ? found.identity
@@ -95,6 +95,7 @@ async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptio
   const logDirectory = `${directory}/${identity.logName}`;
   await disk.makeDirectory(logDirectory);
   const recovered = await recoverStore(deps, { directory: logDirectory, keyBits, salt: Buffer.from(identity.logSalt, 'hex') });
+  if (recovered.kind === 'damaged') return { ...recovered, nodeId: identity.nodeId, rejoin: identity.rejoin };
   if (recovered.kind !== 'recovered') return recovered;
   try {
     await writeIdentity(disk, directory, identity);

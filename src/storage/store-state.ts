@@ -142,6 +142,11 @@ export class StoreState {
     if (key !== null && entry?.bodyId === bodyId && entry.bodyAt === at) this.index.setBodyAt(key, 0);
   }
 
+  /** The register has another body by now, or none. */
+  isReplaced(key: ObjectKey, bodyId: BodyId): boolean {
+    return this.index.find(key)?.bodyId !== bodyId;
+  }
+
   /** Bodies in files that lost their last name since the call before. */
   takeUnnamed(): readonly BodyId[] {
     if (this.#unnamed.size === 0) return NO_BODIES;

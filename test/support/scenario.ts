@@ -40,7 +40,7 @@ export class Scenario {
     this.network = new SimNetwork({ clock: this.sim.clock, random: this.sim.random.fork('network') }, { ...CALM_NETWORK, ...transit });
     const startProgram = dhtProgram({
       ring: { keyBits: KEY_BITS, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1 },
-      tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20, space: { ...NODE_TUNING.store.space, ballastBytes: 4096, ballastPieceBytes: 1024 } } },
+      tuning: { ...NODE_TUNING, scrub: { passMs: 5_000, pieceMs: 1, noteMs: 1_000 }, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20, space: { ...NODE_TUNING.store.space, ballastBytes: 4096, ballastPieceBytes: 1024 } } },
       outAfterMs: 600_000,
       rules,
     });
