@@ -49,6 +49,8 @@ export class BodyFiles {
   readonly #options: BodyFilesOptions;
   readonly #writers = new Map<BodyId, BodyFileWriter | null>();
   readonly #unlinking = new Set<BodyId>();
+  /** Whoever writes such a body waits: a good file must not be moved in the place of the rotten one. */
+  readonly #movingAside = new Map<BodyId, Promise<void>>();
   readonly #handles: BodyHandles;
   /** Staged files without a writer and body files without a name, since when. */
   readonly #orphans = new Map<BodyId, MonotonicMs>();
@@ -65,6 +67,7 @@ export class BodyFiles {
 
   /** `onPlaced`: logs that the body is held. */
   async openWriter(bodyId: BodyId, onPlaced: (size: number, sha256: string) => Promise<void>): Promise<BodyWriter | 'busy' | 'full'> {
+    await this.#movingAside.get(bodyId);
     if (this.#isClosed) throw new DhtError('DHT_ERR_NOT_READY', 'the store is closed');
     if (this.#writers.has(bodyId) || this.#unlinking.has(bodyId) || this.#writers.size >= WRITERS_MAX) return 'busy';
     this.#writers.set(bodyId, null);
@@ -128,13 +131,13 @@ export class BodyFiles {
 
   /** Moves a rotten file aside, for examination: a new one takes its place. A bounded number is kept. */
   quarantine(bodyId: BodyId): void {
-    if (this.#writers.has(bodyId) || this.#unlinking.has(bodyId)) return;
+    if (this.#writers.has(bodyId) || this.#unlinking.has(bodyId) || this.#movingAside.has(bodyId)) return;
     this.#handles.forget(bodyId);
-    // Nobody writes it meanwhile: a good file must not be moved in its place.
-    this.#unlinking.add(bodyId);
-    this.#inBackground(quarantineBody(this.#deps.disk, this.#options.directory, bodyId).catch((error: unknown) => {
+    const moved = quarantineBody(this.#deps.disk, this.#options.directory, bodyId).catch((error: unknown) => {
       this.#deps.log.warn('a rotten body file could not be moved aside', { bodyId, error: String(error) });
-    }).finally(() => { this.#unlinking.delete(bodyId); }));
+    }).finally(() => { this.#movingAside.delete(bodyId); });
+    this.#movingAside.set(bodyId, moved);
+    this.#inBackground(moved);
   }
 
   /** A file that nothing names. */

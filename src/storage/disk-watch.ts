@@ -128,14 +128,16 @@ export class DiskWatch {
   #tryDisk(): void {
     const probe = this.#probe;
     if (probe === null || probe.running !== null) return;
-    probe.running = this.#writeProbe(probe).catch((error: unknown) => {
+    // The whole of it is timed: a disk may also get stuck before it comes to the sync.
+    probe.running = this.#time(() => this.#writeProbe(probe)).catch((error: unknown) => {
       if (!isFull(error) && !this.#isOver) this.#fail(error);
     }).finally(() => { probe.running = null; });
   }
 
   async #writeProbe(probe: { readonly directory: string; file: DiskFile | null }): Promise<void> {
     const path = `${probe.directory}/probe`;
-    probe.file ??= (await openIfThere(this.disk, path, 'update')) ?? (await this.disk.open(path, 'create'));
+    const { disk } = this.#deps;
+    probe.file ??= (await openIfThere(disk, path, 'update')) ?? (await disk.open(path, 'create'));
     await probe.file.write(0, [Buffer.alloc(PROBE_BYTES, 1)]);
     await probe.file.sync();
   }
