@@ -178,15 +178,16 @@ export async function assembleNode(
   const copyDeps = {
     caller, clock, store, views: driver, rules, pulls, onBytes, pace: (bytes: number) => pace.spend(bytes), onTaken: () => undefined, identityRound: (name: string) => coordinator.identityRound(name),
   };
+  const mayTakeIn = (): boolean => store.spaceView().level === 'ample';
   const keyRepair = new KeyRepair({
-    ...copyDeps, random: random.fork('key repair'), pauses, onAttempt: (cause, result) => { counters.repair.attempted(cause, result); },
+    ...copyDeps, mayTakeIn, random: random.fork('key repair'), pauses, onAttempt: (cause, result) => { counters.repair.attempted(cause, result); },
   }, { ...copyOptions, ...tuning.keyRepair });
   const catchUp = new CatchUp({
     ...copyDeps, log, state: store,
     onCaught: (epoch, arcEnds) => { driver.dispatch({ kind: 'caught', epoch, arcEnds }); },
   }, { ...copyOptions, arcsAtOnce: tuning.arcsAtOnce });
   const antiEntropy = new AntiEntropy({
-    ...copyDeps, log, random: random.fork('anti-entropy'), onTaken: (count) => { counters.repair.repaired(count); }, 
+    ...copyDeps, mayTakeIn, log, random: random.fork('anti-entropy'), onTaken: (count) => { counters.repair.repaired(count); }, 
     onRun: (result, seconds) => { counters.repair.compared(result, seconds); },
     onPass: () => {
       counters.repair.passed(clock.wallNow());

@@ -38,6 +38,8 @@ export interface AntiEntropyDeps extends ArcPullDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Whether this node may take copies in: not while its disk is filling up. Then it compares later. */
+  readonly mayTakeIn: () => boolean;
   /** A comparison with one peer ended. */
   readonly onRun: (result: 'ok' | 'failed', seconds: number) => void;
   /** All peers were compared since the last pass began. */
@@ -163,7 +165,7 @@ export class AntiEntropy {
   async #compare(peer: NodeId): Promise<PullOutcome> {
     const { views, store } = this.#deps;
     const view = views.current();
-    if (view === null || views.gate() !== null) return 'failed';
+    if (view === null || views.gate() !== null || !this.#deps.mayTakeIn()) return 'failed';
     const { layout, self } = view;
     const member = memberById(layout, peer);
     const arcs = arcsSharedBy(layout, self, peer);

@@ -39,6 +39,8 @@ export interface KeyRepairDeps extends ArcPullDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly pauses: Pauses;
+  /** Whether this node may take copies in: not while its disk is filling up. Then keys wait. */
+  readonly mayTakeIn: () => boolean;
   /** An attempt ended; failed ones are made again. */
   readonly onAttempt: (cause: RepairCause, result: 'ok' | 'failed') => void;
 }
@@ -199,7 +201,7 @@ export class KeyRepair {
 
   async #attempt(key: ObjectKey): Promise<PullOutcome> {
     const view = this.#deps.views.current();
-    if (view === null) return 'failed';
+    if (view === null || !this.#deps.mayTakeIn()) return 'failed';
     const { layout, self } = view;
     const position = positionOfKey(key, layout.keyBits);
     const { old, all } = replicaSets(layout, position);

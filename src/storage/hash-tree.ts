@@ -11,8 +11,8 @@
  * Beside its digest a bucket has its number of live objects, so that "how many objects lack a replica" is a sum.
  *
  * H is two lanes of the MurmurHash3 mixing step, not a cryptographic hash: keys are digests already, and who can choose ballots
- * at will is a member of the ring. Cost: 12 bytes for each bucket of a page in use, 768 KiB in all at most; about 0.2
- * microseconds a change.
+ * at will is a member of the ring. Cost: 12 bytes for each bucket of a page in use, 768 KiB in all at most; below half
+ * a microsecond a change.
  *
  * Rejected: SHA-256 (a microsecond for each change of the index); hashing a bucket when it is asked for (a first comparison
  * after a start would hold up the event loop for a second); leaves of a token's range (rebuilt whenever a node joins).

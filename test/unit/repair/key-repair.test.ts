@@ -24,10 +24,11 @@ function resyncAt(ring: ReplicaRing): KeyRepair {
   cut = (value) => { isCut = value; };
   return new KeyRepair({
     caller: { call: call as unknown as PeerCaller['call'] }, store: node.store, views: node.views, rules: ALL_RULES, pulls: node.pulls, clock: ring.clock,
-    identityRound: (name) => node.coordinator.identityRound(name), onBytes: () => undefined, onTaken: () => undefined, pace: () => Promise.resolve(),
+    identityRound: (name) => node.coordinator.identityRound(name), onBytes: () => undefined, onTaken: () => undefined, mayTakeIn: () => hasRoom, pace: () => Promise.resolve(),
     random: new SimRandom('repair'), pauses: node.pauses, onAttempt: () => undefined,
   }, { pageEntriesMax: 10, recordKeysMax: 4, callTimeoutMs: 500, pendingMax: 2, workersMax: 2, delayMinMs: 1_000, delayMaxMs: 8_000, scanEntries: 10 });
 }
+let hasRoom = true;
 let cut: (isCut: boolean) => void = () => undefined;
 
 async function ringWithout(): Promise<ReplicaRing> {
@@ -57,6 +58,18 @@ describe('a register that a replica lacks', () => {
     await until(ring, () => ring.clock.nowMs > 20_000);
     expect(resync.pendingCount).toBe(1);
     cut(false);
+    await until(ring, () => resync.pendingCount === 0);
+    expect(ring.node(2).store.head(KEY)?.kind).toBe('object');
+  });
+
+  test('waits while the disk is filling up', async () => {
+    const ring = await ringWithout();
+    const resync = resyncAt(ring);
+    hasRoom = false;
+    resync.addLacking('n');
+    await until(ring, () => ring.clock.nowMs > 20_000);
+    expect(ring.node(2).store.head(KEY)).toBe(null);
+    hasRoom = true;
     await until(ring, () => resync.pendingCount === 0);
     expect(ring.node(2).store.head(KEY)?.kind).toBe('object');
   });
