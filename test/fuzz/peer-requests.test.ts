@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ClusterId, NodeId } from '../../src/domain/ids.ts';
 import { encodeMessage, FRAME_LIMITS, isRequest } from '../../src/protocol/codec.ts';
@@ -23,10 +23,12 @@ let epoch = 0;
 beforeAll(async () => {
   ring = await RealRing.create({ isInsecure: true });
   node = await ring.startNew([]);
-  const view = await node.ring();
-  clusterId = view.clusterId as ClusterId;
-  epoch = view.epoch;
+  clusterId = (await node.ring()).clusterId as ClusterId;
 }, 60_000);
+
+beforeEach(async () => {
+  if (node.isRunning) epoch = (await node.ring()).epoch;
+});
 
 afterAll(() => ring.stop(), 60_000);
 
@@ -130,6 +132,14 @@ describe('a node', () => {
       await ask(requests, channel, epoch + ahead);
       expectRunning();
     }), { numRuns: 12 });
+    await expectAlive();
+  }, 120_000);
+
+  test('starts again on what all that left on its disk', async () => {
+    node.kill('SIGKILL');
+    await node.exited;
+    ring.start(node, []);
+    await ring.untilReady(node);
     await expectAlive();
   }, 120_000);
 });
