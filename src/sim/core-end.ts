@@ -40,7 +40,7 @@ export class Core {
 
   /** Chooses the nodes outside; null: every voter that is left is needed, or nobody knows a layout. */
   static choose(deps: CoreDeps, { first, states }: CoreEnd): Core | null {
-    const layout = newestLayout(deps.cluster);
+    const layout = deps.cluster.newestLayout();
     const nodes = deps.cluster.nodes();
     if (layout === null || nodes.length < 2) return null;
     const outside: (readonly [SimNode, Brokenness])[] = [];
@@ -83,7 +83,7 @@ export class Core {
 
   /** Whether the name's replicas have a majority in the core, in each set that counts. */
   holds(name: string): boolean {
-    const layout = newestLayout(this.#deps.cluster);
+    const layout = this.#deps.cluster.newestLayout();
     if (layout === null) return false;
     const live = this.#liveIds();
     const { old, new: next } = replicaSets(layout, hasher(name, layout.keyBits));
@@ -92,7 +92,7 @@ export class Core {
 
   /** Whether a new node has to get in: one member is missing, and every arc has a majority without it. */
   canGrow(): boolean {
-    const layout = newestLayout(this.#deps.cluster);
+    const layout = this.#deps.cluster.newestLayout();
     if (layout === null) return false;
     const live = this.#liveIds();
     const isHeld = ({ old, new: next }: ReplicaSets): boolean => [old, next].every((set) => isMajority(set.filter((id) => live.has(id)).length, set.length));
@@ -102,7 +102,7 @@ export class Core {
   /** Why the core isn't at rest in one stable layout with this member, in words; null: it is. */
   unrest(newcomer: SimNode): string | null {
     const programs = [...this.#nodes].map((node) => [node, node.program()] as const);
-    const layout = newestLayout(this.#deps.cluster);
+    const layout = this.#deps.cluster.newestLayout();
     if (layout === null) return 'there is no layout';
     if (layout.phase !== 'stable') return `the layout of epoch ${layout.epoch} is moving`;
     for (const [node, program] of programs) {
@@ -118,11 +118,6 @@ export class Core {
   #liveIds(): ReadonlySet<NodeId> {
     return new Set([...this.#nodes].flatMap((node) => node.knownId() ?? []));
   }
-}
-
-/** The newest layout that any node is in. */
-function newestLayout(cluster: SimCluster): Layout | null {
-  return cluster.programs().flatMap((program) => program.layout() ?? []).reduce<Layout | null>((a, b) => (a === null || b.epoch > a.epoch ? b : a), null);
 }
 
 function hasVoters(layout: Layout, core: readonly SimNode[]): boolean {

@@ -5,10 +5,13 @@
 import { hash } from 'node:crypto';
 import { BinaryWriter } from '../encoding/binary-writer.ts';
 import { writeLayout } from '../encoding/layout-encoding.ts';
+import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { NodeView } from '../node/node-service.ts';
 import type { Timer } from '../ports/clock.ts';
 import { LayoutChecker } from './checkers/layouts.ts';
+import { RegisterChecker } from './checkers/registers.ts';
+import { checkReplicaSets } from './checkers/replica-sets.ts';
 import type { SimDiskOptions } from './sim-disk.ts';
 import { SimDisk } from './sim-disk.ts';
 import type { SimNetwork } from './sim-network.ts';
@@ -18,6 +21,8 @@ import type { Simulation } from './simulation.ts';
 import type { Gateway } from './workload.ts';
 
 const WATCH_INTERVAL_MS = 100;
+/** Connections of a node for each node there is, both ways, and those that the network itself repeats (invariant I21). */
+const CONNECTIONS_PER_NODE = 30;
 
 export interface SimClusterDeps {
   readonly sim: Simulation;
@@ -31,6 +36,7 @@ export interface SimClusterOptions {
 
 export class SimCluster {
   readonly layouts: LayoutChecker;
+  readonly #registers: RegisterChecker;
   readonly #deps: SimClusterDeps;
   readonly #options: SimClusterOptions;
   readonly #nodes: SimNode[] = [];
@@ -40,6 +46,7 @@ export class SimCluster {
     this.#deps = deps;
     this.#options = options;
     this.layouts = new LayoutChecker((violation) => deps.sim.fail(violation));
+    this.#registers = new RegisterChecker((violation) => deps.sim.fail(violation));
     this.#watchAgain();
   }
 
@@ -99,6 +106,11 @@ export class SimCluster {
     return null;
   }
 
+  /** The newest layout that any node is in. */
+  newestLayout(): Layout | null {
+    return this.programs().flatMap((program) => program.layout() ?? []).reduce<Layout | null>((a, b) => (a === null || b.epoch > a.epoch ? b : a), null);
+  }
+
   stopWatching(): void {
     this.#watch?.cancel();
     this.#watch = null;
@@ -116,8 +128,15 @@ export class SimCluster {
     if (program === null) return;
     const layout = program.layout();
     const { nodeId, state } = program.service.view();
-    // A disk set back to an old snapshot has old epochs too, until its node finds out.
-    if (layout !== null && !node.isSetBack()) this.layouts.observe(nodeId, layout.clusterId, layout.epoch, () => fingerprint(layout));
+    // A disk set back to an old snapshot has old epochs and old registers, until its node finds out.
+    if (layout !== null && !node.isSetBack()) {
+      const isNew = this.layouts.observe(nodeId, layout.clusterId, layout.epoch, () => fingerprint(layout));
+      if (isNew) for (const wrong of checkReplicaSets(layout)) this.#deps.sim.fail(wrong);
+      this.#registers.observe(node.name, nodeId as NodeId, layout, program.store);
+    }
+    const connections = this.#deps.network.connectionCount(node.name);
+    const most = CONNECTIONS_PER_NODE * (this.#nodes.length + 1);
+    if (connections > most) this.#deps.sim.fail(`${node.name} has ${connections} connections, more than ${most}`);
     // It may have left while a newer layout was still being made durable.
     if (state === 'left') void node.endIfLeft();
   }

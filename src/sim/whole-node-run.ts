@@ -10,10 +10,12 @@
  */
 import { compareNames } from '../domain/name-order.ts';
 import type { Random } from '../ports/random.ts';
+import { checkAcknowledged } from './checkers/acknowledged.ts';
 import { checkBodies } from './checkers/bodies.ts';
 import { checkConvergence } from './checkers/convergence.ts';
 import { checkCopies } from './checkers/copies.ts';
 import { checkDurability } from './checkers/durability.ts';
+import { checkLeftovers } from './checkers/leftovers.ts';
 import { checkLinearizability } from './checkers/linearizability.ts';
 import { checkListing } from './checkers/listings.ts';
 import { OBJECT_MODEL } from './checkers/object-model.ts';
@@ -57,6 +59,9 @@ export interface WholeNodeRunResult extends SimulationResult {
 }
 
 const SEARCH_STEPS_MAX = 1_000_000;
+/** Staged bodies that live longer aren't waited for. */
+const SHORT_TTL_MS_MAX = 5_000;
+const LEFTOVERS_GRACE_MS = 8_000;
 /** Where the names are; the last two come in different orders by UTF-8 and by UTF-16. */
 const DIRECTORIES: readonly string[] = ['', 'a/', '', '\u{ff5e}/b/', '\u{10400}/'];
 
@@ -99,6 +104,7 @@ export class WholeNodeRun {
         history: this.#history,
         gateways: () => this.#cluster.gateways().filter(({ name }) => this.#core?.hasName(name) ?? true),
         keeps: (operation) => operations?.has(operation) ?? true,
+        onStored: (name, version) => { this.#checkAcknowledged(name, version); },
         note: (who, text) => sim.note(who, text),
         fail: (violation) => sim.fail(violation),
       },
@@ -227,6 +233,30 @@ export class WholeNodeRun {
       if (wrong !== null) this.#sim.fail(wrong);
     }
     await this.#checkListing(present);
+    await this.#checkLeftovers();
+  }
+
+  #checkAcknowledged(name: string, version: string): void {
+    const layout = this.#cluster.newestLayout();
+    const nodes = this.#cluster.nodes().flatMap((node) => {
+      const nodeId = node.knownId();
+      const program = node.program();
+      return nodeId === null || program === null ? [] : [{ nodeId, store: program.store }];
+    });
+    const wrong = layout === null ? null : checkAcknowledged(name, version, layout, nodes);
+    if (wrong !== null) this.#sim.fail(wrong);
+  }
+
+  /** What nothing names goes from the disks (invariant I20). */
+  async #checkLeftovers(): Promise<void> {
+    const { stagingTtlMs, lingerMs } = this.#options.workload.bodies;
+    if (stagingTtlMs > SHORT_TTL_MS_MAX) return;
+    const leftovers = (): readonly string[] => this.#cluster.nodes().flatMap((node) => {
+      const program = node.program();
+      return program === null ? [] : checkLeftovers(node.name, node.disk.files().map(([path]) => path), program.store);
+    });
+    await this.#sim.waitUntil(() => leftovers().length === 0, 4 * stagingTtlMs + 2 * lingerMs + LEFTOVERS_GRACE_MS, 100);
+    for (const wrong of leftovers()) this.#sim.fail(wrong);
   }
 
   /** At rest a listing shows exactly what can be read. */

@@ -51,6 +51,8 @@ export interface WorkloadDeps {
   readonly gateways: () => readonly Gateway[];
   /** Whether the case has this operation. */
   readonly keeps: (operation: OperationId) => boolean;
+  /** A put was acknowledged just now. */
+  readonly onStored: (name: string, version: string) => void;
   readonly note: (who: string, text: string) => void;
   readonly fail: (violation: string) => void;
 }
@@ -301,6 +303,7 @@ export class Workload {
       const outcome: Attempt<PutOutcome | DeleteOutcome> = gateway === null ? NO_GATEWAY : await this.#call<PutOutcome | DeleteOutcome>(gateway, operation);
       switch (outcome.kind) {
         case 'stored':
+          this.#deps.onStored(name, outcome.receipt.version);
           this.#returned(who, number, name, what, { kind: 'stored', isCreated: outcome.isCreated });
           return true;
         case 'deleted':

@@ -145,6 +145,18 @@ export class BodyFiles {
     if (!this.#orphans.has(bodyId)) this.#orphans.set(bodyId, this.#deps.clock.monotonicNow());
   }
 
+  /** Removes the staged files of bodies that are held, which stay. */
+  removeStaged(bodyIds: readonly BodyId[]): void {
+    const { directory } = this.#options;
+    for (const bodyId of bodyIds) {
+      this.#unlinking.add(bodyId);
+      const remove = async (): Promise<void> => {
+        for (const path of [stagedPath(directory, bodyId), sumsPath(directory, bodyId)]) await removeIfThere(this.#deps.disk, path);
+      };
+      this.#inBackground(remove().finally(() => { this.#unlinking.delete(bodyId); }));
+    }
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#sweepTimer.cancel();
@@ -186,6 +198,7 @@ export class BodyFiles {
         for (const path of [stagedPath(directory, bodyId), sumsPath(directory, bodyId), bodyPath(directory, bodyId)]) await removeIfThere(disk, path);
       } catch (error) {
         log.warn('a body file could not be removed', { bodyId, error: String(error) });
+        this.addOrphan(bodyId);
       } finally {
         this.#unlinking.delete(bodyId);
       }

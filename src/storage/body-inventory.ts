@@ -13,6 +13,8 @@ export interface Inventory {
   readonly missing: ReadonlyMap<BodyId, ObjectKey | null>;
   /** Bodies that nothing names, of which there is a file, whole or staged. */
   readonly unnamed: readonly BodyId[];
+  /** Bodies that are held and have a staged file as well. */
+  readonly stagedBesideHeld: readonly BodyId[];
 }
 
 /** Directories listed side by side. */
@@ -23,10 +25,7 @@ export async function takeInventory(disk: Disk, directory: string, named: Readon
   await disk.makeDirectory(stagingDirectory(directory));
   const missing = new Map(named);
   const unnamed = new Set<BodyId>();
-  for (const file of await disk.list(stagingDirectory(directory))) {
-    const bodyId = bodyIdOfFile(file);
-    if (bodyId !== null && !named.has(bodyId)) unnamed.add(bodyId);
-  }
+  const staged = new Set((await disk.list(stagingDirectory(directory))).map(bodyIdOfFile).filter((bodyId) => bodyId !== null));
   const bodies = bodiesDirectory(directory);
   const outer = (await listAll(disk, [bodies])).filter(isPair);
   const inner = (await listAll(disk, outer)).filter(isPair);
@@ -35,7 +34,10 @@ export async function takeInventory(disk: Disk, directory: string, named: Readon
     if (bodyId === null || bodyPath(directory, bodyId) !== path) continue;
     if (!missing.delete(bodyId)) unnamed.add(bodyId);
   }
-  return { missing, unnamed: [...unnamed].sort() };
+  // A removal that was not durable brings a staged file back, also of a body that the log still names: it is of no use there.
+  const held = [...staged].filter((bodyId) => named.has(bodyId) && !missing.has(bodyId));
+  for (const bodyId of staged) if (!held.includes(bodyId)) unnamed.add(bodyId);
+  return { missing, unnamed: [...unnamed].sort(), stagedBesideHeld: held.sort() };
 }
 
 function nameOf(path: string): string {

@@ -109,7 +109,7 @@ export class HeldBodies {
   }
 
   /** At start: what the directories hold beside what the log says. */
-  takeOver({ missing, unnamed }: Inventory): void {
+  takeOver({ missing, unnamed, stagedBesideHeld }: Inventory): void {
     for (const [bodyId, key] of missing) {
       this.#deps.state.forgetBody(key, bodyId, BODY_IN_FILE);
       // A staged body may have been dropped before the restart; nobody counts on it but who wrote it.
@@ -118,6 +118,7 @@ export class HeldBodies {
     const replaced = new Set(this.#deps.state.takeUnnamed());
     this.#files.unlink(unnamed.filter((bodyId) => replaced.has(bodyId)), Promise.resolve());
     for (const bodyId of unnamed) if (!replaced.has(bodyId)) this.#files.addOrphan(bodyId);
+    this.#files.removeStaged(stagedBesideHeld);
   }
 
   close(): Promise<void> {

@@ -14,10 +14,10 @@ export class LayoutChecker {
     this.#report = report;
   }
 
-  /** `fingerprint`: equal for equal layouts and only for them. */
-  observe(nodeId: string, clusterId: string, epoch: Epoch, fingerprint: () => string): void {
+  /** `fingerprint`: equal for equal layouts and only for them. True: this epoch was never seen before. */
+  observe(nodeId: string, clusterId: string, epoch: Epoch, fingerprint: () => string): boolean {
     const before = this.#epochOf.get(nodeId) ?? 0;
-    if (epoch === before) return;
+    if (epoch === before) return false;
     this.#epochOf.set(nodeId, epoch);
     if (epoch < before) this.#report(`node ${nodeId.slice(0, 8)} went back from epoch ${before} to ${epoch}`);
     if (!this.#clusterIds.has(clusterId)) {
@@ -28,6 +28,7 @@ export class LayoutChecker {
     const text = fingerprint();
     if (known === undefined) this.#fingerprintOf.set(epoch, { fingerprint: text, nodeId });
     else if (known.fingerprint !== text) this.#report(`two layouts of epoch ${epoch}: one at ${known.nodeId.slice(0, 8)}, one at ${nodeId.slice(0, 8)}`);
+    return known === undefined;
   }
 
   /** Layouts seen, the founding one included. */

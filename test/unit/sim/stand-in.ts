@@ -81,7 +81,8 @@ export class StandInWorld {
   #program(doors: NodeDoors, place: NodePlace): NodeProgram {
     const name = `${place.host}:${place.port}`;
     let hasLeft = false;
-    const store = { scan: () => ({ entries: [], isLast: true }), head: () => null } as unknown as RegisterStore;
+    const floor = { epoch: 2 ** 30, hlc: 0, nodeId: id('nobody') };
+    const store = { scan: () => ({ entries: [], isLast: true }), head: () => null, floor: () => floor, flushed: () => Promise.resolve() } as unknown as RegisterStore;
     const repair = { underReplicatedObjects: 0, comparisonsLeft: 0, hintsQueued: 0, summary: '' } as RepairView;
     const service: Pick<NodeService, 'objects' | 'view' | 'leave' | 'ring'> = {
       ring: () => ({ repair }) as RingView,
