@@ -17,12 +17,14 @@ import type { NodeDoors, NodePlace, NodeProgram, StartProgram } from '../../../s
 import type { RegisterStore } from '../../../src/storage/register-store.ts';
 
 export type PlantedFault = 'none' | 'stale read' | 'lost write' | 'timer left' | 'wrong pointer' | 'two layouts'
-  | 'mixed versions' | 'stored half' | 'unlisted name' | 'listed twice' | 'listed by UTF-16';
+  | 'mixed versions' | 'stored half' | 'unlisted name' | 'listed twice' | 'listed by UTF-16' | 'stuck layout';
 
 const KEY_BITS = 16;
 /** Bodies above it are read piece by piece. */
 export const INLINE_BYTES_MAX = 4096;
 const PIECE_BYTES = 1000;
+/** Writes after which a stuck layout lets nobody in. */
+const STUCK_WRITES = 30;
 const id = (text: string): string => hash('sha256', text).slice(0, 32);
 
 interface Cell {
@@ -61,7 +63,7 @@ export class StandInWorld {
 
   #join(place: NodePlace): void {
     const name = `${place.host}:${place.port}`;
-    if (this.#members.has(name)) return;
+    if (this.#members.has(name) || (this.#fault === 'stuck layout' && this.#writes > STUCK_WRITES)) return;
     const nodeId = id(name) as NodeId;
     this.#members.set(name, { nodeId, name, advertise: name, tokens: [nodeKey(place, KEY_BITS)], zone: '', weight: 1, state: 'member' });
     this.#epoch++;
@@ -74,7 +76,7 @@ export class StandInWorld {
     const isLie = this.#fault === 'two layouts' && this.#epoch > 3 && name.endsWith('2');
     return {
       clusterId: id('cluster') as ClusterId, epoch: this.#epoch, keyBits: KEY_BITS, replicas: isLie ? 2 : 3, tokensPerNode: 1,
-      candidatesPerToken: 1, members, voters: [], phase: 'stable', arcs, recoveries: [],
+      candidatesPerToken: 1, members, voters: owners, phase: 'stable', arcs, recoveries: [],
     };
   }
 

@@ -11,7 +11,7 @@ function run(seed: number, fault: PlantedFault): Promise<WholeNodeRunResult> {
   return new WholeNodeRun(world.startProgram, {
     simulation: { seed, linesMax: 0, durationMsMax: 600_000, eventsMax: 1_000_000 },
     disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
-    faults: { takesLostOut: false, initialNodesMin: 3, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 8, coreEndShare: 0 },
+    faults: { takesLostOut: false, initialNodesMin: 3, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 8, coreEndShare: fault === 'stuck layout' ? 1 : 0.2 },
     workload: { clients: 4, operationsPerClient: 30, durationMsMax: 60_000, thinkMsMax: 1400, triesMax: 6, bodies: { ...BODY_LIMITS, inlineBytesMax: INLINE_BYTES_MAX, chunkBytes: 8192, lagBytesMax: 16_384 } },
     namesMin: 4,
     namesMax: 8,
@@ -59,6 +59,7 @@ describe('a run of whole nodes, tried on a stand-in', () => {
     ['unlisted name', /did not list "a\/file 1"/],
     ['listed twice', /behind|finds no end/],
     ['listed by UTF-16', /behind/],
+    ['stuck layout', /the core has not gone on within 60000 ms: node:\d+ is no member/],
   ] as const)('finds a planted fault: %s', async (fault, message) => {
     expect(await firstViolation(fault, 30)).toMatch(message);
   });
