@@ -13,6 +13,7 @@ import { advertised, interfaces, isLoopback, parseSettings } from './config/pars
 import { settingsHelp } from './config/settings-help.ts';
 import { assertNever } from './domain/assert.ts';
 import { DhtError } from './domain/error-catalogue.ts';
+import type { NodeId } from './domain/ids.ts';
 import { INLINE_BODY_BYTES_MAX, OBJECT_BYTES_MAX } from './domain/limits.ts';
 import { addressText } from './domain/node-address.ts';
 import { ALL_RULES } from './domain/rules.ts';
@@ -21,12 +22,14 @@ import { parseBearerTokens, type BearerToken } from './gateway/bearer-tokens.ts'
 import { createGatewayApp } from './gateway/gateway-app.ts';
 import { rawProblem } from './gateway/problem.ts';
 import { RequestIds } from './gateway/request-ids.ts';
+import { Installation } from './kubernetes/installation.ts';
+import { KubernetesClusterInfo } from './kubernetes/kubernetes-cluster-info.ts';
 import { PromMeter } from './metrics/prom-meter.ts';
 import { DhtNode } from './node/dht-node.ts';
 import type { NodeEnd, NodeOptions } from './node/node-options.ts';
 import { NODE_TUNING } from './node/node-tuning.ts';
 import type { Log } from './ports/log.ts';
-import { adminToken, parseClusterSecret } from './runtime/cluster-secret.ts';
+import { adminToken, parseClusterSecret, type ClusterSecret } from './runtime/cluster-secret.ts';
 import { HttpServer, type TlsIdentity } from './runtime/http-server.ts';
 import { JsonLog } from './runtime/json-log.ts';
 import { LoopDelayMonitor } from './runtime/loop-delay-monitor.ts';
@@ -42,8 +45,10 @@ import { programVersion } from './runtime/program-version.ts';
 import type { ProgressOptions } from './runtime/progress-watchdog.ts';
 import { onShutdownSignal } from './runtime/shutdown-signals.ts';
 
-/** Milliseconds that requests under way get to end when the node stops. */
-const DRAIN_MS = 3_000;
+/** Milliseconds that probes under way get to end. */
+const ADMIN_DRAIN_MS = 0;
+/** Milliseconds that a call to the Kubernetes API may take; three of them fit into the drain delay. */
+const KUBERNETES_CALL_TIMEOUT_MS = 3_000;
 /** Milliseconds between two looks at whether the node is ready, until it is. */
 const READY_POLL_MS = 50;
 /** Connections to the admin port: probes, a scraper and a few people. */
@@ -52,6 +57,9 @@ const ADMIN_CONNECTIONS_MAX = 256;
 const COMMAND_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 /** Milliseconds until a body is sent to a server that doesn't answer Expect: a round trip and some patience. */
 const EXPECT_TIMEOUT_MS = 1000;
+/** Milliseconds between two looks at which ring this node is in, until it is in one. */
+const RING_POLL_MS = 1_000;
+const TOKEN_BYTES = 32;
 const SECRET_FILE_BYTES_MAX = 4096;
 const TOKENS_FILE_BYTES_MAX = 1024 * 1024;
 /** Bytes of a certificate with its chain, and of a key. */
@@ -132,44 +140,111 @@ async function serve(settings: NodeSettings, log: Log): Promise<void> {
   const meter = new PromMeter({ version, nodeVersion: process.versions.node });
   const requestIds = new RequestIds(random);
   const files = new NodeLocalFiles();
-  const secretText = settings.clusterSecret ?? (settings.clusterSecretFile === null ? null : (await files.read(settings.clusterSecretFile, SECRET_FILE_BYTES_MAX)).toString('utf8'));
-  const secret = secretText === null ? null : parseClusterSecret(secretText);
-  const transportSecret = settings.insecureTransport ? null : secret;
   const tokens = await gatewayTokens(settings, files);
   const tls = await gatewayTls(settings, files);
   const bind = interfaces(settings);
 
   let node: DhtNode | null = null;
+  let waitsFor: string | null = null;
+  let drains: string | null = null;
+  // Off loopback, and before the secret is known, one that nobody can know.
+  let token = isLoopback(bind.adminListen) ? null : random.hex(TOKEN_BYTES);
   const edge = { node: () => node, log, requestIds };
   const parseErrorAnswer = (parserCode: string): Buffer => rawProblem(parserCode, requestIds.next());
   const gateway = await HttpServer.start(createGatewayApp({ ...edge, clock, meter }, { requestsMax: settings.httpRequestsMax, objectBytesMax: OBJECT_BYTES_MAX, tokens, version }), { host: bind.httpListen, port: settings.httpPort, connectionsMax: settings.httpConnectionsMax, progress: HTTP_PROGRESS, tls, parseErrorAnswer });
-  const token = isLoopback(bind.adminListen) || secret === null ? null : adminToken(secret);
-  const admin = await HttpServer.start(createAdminApp({ ...edge, metrics: meter }, { adminToken: token, version }), { host: bind.adminListen, port: settings.adminPort, connectionsMax: ADMIN_CONNECTIONS_MAX, progress: HTTP_PROGRESS, tls: null, parseErrorAnswer });
+  const admin = await HttpServer.start(createAdminApp({ ...edge, metrics: meter, waitsFor: () => waitsFor, drains: () => drains }, { adminToken: () => token, version }), { host: bind.adminListen, port: settings.adminPort, connectionsMax: ADMIN_CONNECTIONS_MAX, progress: HTTP_PROGRESS, tls: null, parseErrorAnswer });
+
+  // A process that only waits may end at any time.
+  let onSignal: (signal: string) => void = () => process.exit(EXIT.OK);
+  onShutdownSignal((signal) => { onSignal(signal); });
+
+  const installation = await installationOf(settings, { clock, random, log, meter });
+  waitsFor = 'waits for the secret of the installation';
+  const secret = await clusterSecret(settings, files, installation);
+  waitsFor = null;
+  const transportSecret = settings.insecureTransport ? null : secret;
+  if (token !== null && secret !== null) token = adminToken(secret);
+  const founderCount = await installation?.founderCount() ?? settings.bootstrapExpect;
 
   if (transportSecret === null) log.warn('Traffic between nodes is neither encrypted nor authenticated', { reason: settings.insecureTransport ? '--insecure-transport' : 'no cluster secret on loopback' });
   if (tokens !== null && tls === null && !isLoopback(bind.httpListen)) log.warn('Gateway tokens travel unencrypted', { reason: 'no --tls-cert-file' });
   const loopDelay = new LoopDelayMonitor();
-  const deps = { clock, random, network: new NodeNetwork({ secret: transportSecret }), disk: new NodeDisk(), log, meter, loopDelayMs: () => loopDelay.takeP99Ms(), rules: ALL_RULES };
-  const started = await DhtNode.start(deps, nodeOptions(settings, bind.listen, transportSecret === null ? 'plaintext' : 'tls-psk'));
+  const deps = {
+    clock, random, network: new NodeNetwork({ secret: transportSecret }), disk: new NodeDisk(), log, meter, loopDelayMs: () => loopDelay.takeP99Ms(), rules: ALL_RULES,
+    mayFound: installation === null ? null : (id: NodeId) => installation.mayFound(id),
+  };
+  const started = await DhtNode.start(deps, nodeOptions({ ...settings, bootstrapExpect: founderCount }, bind.listen, transportSecret === null ? 'plaintext' : 'tls-psk'));
   started.setPorts({ httpPort: gateway.port, adminPort: admin.port });
   node = started;
   const { host, port, nodeId } = started.view();
   log.info('The node listens', { host, port, httpPort: gateway.port, adminPort: admin.port, gateway: tls === null ? 'http' : 'https', nodeId, version });
   logWhenReady(started, clock, log);
+  if (installation !== null) keepToInstallation(installation, started, clock, log);
 
   // Requests under way need the node, so the gateway goes first.
   let stopping: Promise<void> | null = null;
-  const stop = (): Promise<void> => (stopping ??= gateway.close(DRAIN_MS).then(() => started.stop()));
-  onShutdownSignal((signal) => {
+  const stop = (): Promise<void> => (stopping ??= gateway.close(settings.httpDrain * 1000).then(() => started.stop()));
+  onSignal = (signal) => {
     log.info('The node stops', { signal });
-    void stop();
-  });
+    drains = 'draining: the node was told to stop';
+    gateway.drain();
+    const { arcs, members } = started.ring();
+    const ring = { isEveryArcAvailable: arcs.total > 0 && arcs.unavailable === 0, memberCount: members.length };
+    const decided = installation?.decide(ring) ?? Promise.resolve(settings.leavePolicy === 'always' && ring.memberCount > 1 ? { kind: 'leave', reason: 'the leave policy is always' } as const : { kind: 'restart', reason: 'nobody scales this ring down' } as const);
+    const delayed = new Promise<void>((resolve) => { clock.after(settings.drainDelay * 1000, resolve); });
+    void Promise.all([decided, delayed]).then(async ([{ kind, reason }]) => {
+      log.info('Decided what the signal means', { decision: kind, reason });
+      if (kind === 'leave' && (await started.leave()).kind === 'leaving') await gateway.close(settings.httpDrain * 1000);
+      else await stop();
+    });
+  };
   const end = await started.ended;
+  installation?.stop();
   // A disk that failed may never answer again; nothing of it is waited for.
   if (end.kind !== 'failed') await stop();
-  await admin.close(0);
+  await admin.close(ADMIN_DRAIN_MS);
   logEnd(end, log);
   process.exit(end.kind === 'stopped' || end.kind === 'left' ? EXIT.OK : EXIT.ERROR);
+}
+
+/** Null: this process is no pod of a StatefulSet. */
+async function installationOf(settings: NodeSettings, deps: { readonly clock: NodeClock; readonly random: NodeRandom; readonly log: Log; readonly meter: PromMeter }): Promise<Installation | null> {
+  const { kubernetesNamespace, kubernetesStatefulSet, kubernetesSecret } = settings;
+  if (kubernetesNamespace === null || kubernetesStatefulSet === null || kubernetesSecret === null) return null;
+  const info = await KubernetesClusterInfo.load(deps, { namespace: kubernetesNamespace, statefulSet: kubernetesStatefulSet, secret: kubernetesSecret, callTimeoutMs: KUBERNETES_CALL_TIMEOUT_MS });
+  return new Installation({ ...deps, info, random: deps.random.fork('installation') }, { podName: settings.host, statefulSet: kubernetesStatefulSet, leavePolicy: settings.leavePolicy, reapAfterMs: settings.reapAfter * 1000 });
+}
+
+/** From the environment, a file, or the installation's Secret, in this order; null: none is set. */
+async function clusterSecret(settings: NodeSettings, files: NodeLocalFiles, installation: Installation | null): Promise<ClusterSecret | null> {
+  if (settings.clusterSecret !== null) return parseClusterSecret(settings.clusterSecret);
+  const { clusterSecretFile } = settings;
+  if (clusterSecretFile !== null) {
+    const bytes = await files.read(clusterSecretFile, SECRET_FILE_BYTES_MAX).catch((error: unknown) => {
+      // The mounted Secret has no entry before the first node has filled it.
+      if (installation !== null && error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+      throw error;
+    });
+    if (bytes !== null) return parseClusterSecret(bytes.toString('utf8'));
+  }
+  return installation === null ? null : parseClusterSecret(await installation.secret());
+}
+
+/** Ends the process when its ring is not the installation's; tells the ring of members that nobody wants any more. */
+function keepToInstallation(installation: Installation, node: DhtNode, clock: NodeClock, log: Log): void {
+  const check = (): void => {
+    const { clusterId } = node.view();
+    if (clusterId === null) {
+      clock.after(RING_POLL_MS, check);
+      return;
+    }
+    void installation.foreignRing(clusterId).then((wrong) => {
+      if (wrong === null) return;
+      log.error('This node is in another ring than its installation', { detail: wrong });
+      process.exit(EXIT.ERROR);
+    });
+  };
+  check();
 }
 
 async function gatewayTokens({ gatewayTokensFile }: NodeSettings, files: NodeLocalFiles): Promise<readonly BearerToken[] | null> {

@@ -4,6 +4,10 @@ import type { NodeAddress } from '../domain/node-address.ts';
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export const LOG_FORMATS = ['auto', 'json', 'text'] as const;
 
+/** What a signal to end means: see kubernetes/shutdown-decision.ts. */
+export const LEAVE_POLICIES = ['auto', 'never', 'always'] as const;
+
+export type LeavePolicy = (typeof LEAVE_POLICIES)[number];
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
@@ -37,6 +41,15 @@ export interface NodeSettings {
   /** Both or neither; null: the gateway speaks plain HTTP. */
   readonly tlsCertFile: string | null;
   readonly tlsKeyFile: string | null;
+  /** Where this node's StatefulSet and the installation's Secret are; all three or none. */
+  readonly kubernetesNamespace: string | null;
+  readonly kubernetesStatefulSet: string | null;
+  readonly kubernetesSecret: string | null;
+  readonly leavePolicy: LeavePolicy;
+  /** Seconds. */
+  readonly reapAfter: number;
+  readonly drainDelay: number;
+  readonly httpDrain: number;
   readonly httpConnectionsMax: number;
   readonly httpRequestsMax: number;
   readonly logLevel: LogLevel;

@@ -112,7 +112,11 @@ function valueOf(key: Key, flags: ReadonlyMap<Key, readonly string[]>, environme
 /** What no single setting shows. */
 function checkTogether(settings: NodeSettings): void {
   const { clusterSecret, clusterSecretFile, join, bootstrapExpect } = settings;
-  const hasSecret = clusterSecret !== null || clusterSecretFile !== null;
+  const { kubernetesNamespace, kubernetesStatefulSet, kubernetesSecret, leavePolicy } = settings;
+  const hasSecret = clusterSecret !== null || clusterSecretFile !== null || kubernetesSecret !== null;
+  const kubernetes = [kubernetesNamespace, kubernetesStatefulSet, kubernetesSecret].filter((name) => name !== null);
+  if (kubernetes.length > 0 && kubernetes.length < 3) throw new WrongSetting(`of --kubernetes-namespace, --kubernetes-stateful-set and --kubernetes-secret only ${kubernetes.map((name) => `"${name}"`).join(' and ')} is set: give all three or none`);
+  if (leavePolicy === 'auto' && kubernetesStatefulSet === null) throw new WrongSetting('--leave-policy is "auto": it needs --kubernetes-stateful-set, which tells how many nodes are wanted; allowed without it are never and always');
   if (clusterSecret !== null && clusterSecretFile !== null) throw new WrongSetting('DHT_CLUSTER_SECRET and --cluster-secret-file are both set: give one of them');
   const { tlsCertFile, tlsKeyFile } = settings;
   if (tlsCertFile !== null && tlsKeyFile === null) throw new WrongSetting(`--tls-cert-file is "${tlsCertFile}" and --tls-key-file is not set: give both or neither`);

@@ -7,7 +7,7 @@
 import { CLUSTER_SECRET_BYTES_MIN } from '../domain/limits.ts';
 import { parseAddress, type NodeAddress } from '../domain/node-address.ts';
 import { KEY_BITS_MAX, KEY_BITS_MIN } from '../domain/ring-position.ts';
-import { LOG_FORMATS, LOG_LEVELS, type NodeSettings } from './node-settings.ts';
+import { LEAVE_POLICIES, LOG_FORMATS, LOG_LEVELS, type NodeSettings } from './node-settings.ts';
 
 export interface Setting<T> {
   /** Null: only from the environment (a secret doesn't belong where `ps` shows it). */
@@ -68,6 +68,16 @@ const host = {
   parse: (text: string): string | undefined => (HOST.test(text) ? text : undefined),
 } as const;
 
+const kubernetesName = {
+  unit: 'name',
+  arity: 'value',
+  placeholder: 'NAME',
+  default: null,
+  defaultText: 'none',
+  allowed: 'the name of a Kubernetes object: lower-case letters, digits, dashes and dots',
+  parse: (text: string): string | undefined => (/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(text) ? text : undefined),
+} as const;
+
 const onOff = {
   unit: 'switch',
   arity: 'switch',
@@ -111,6 +121,13 @@ export const SETTINGS: SettingsCatalogue = {
   gatewayTokensFile: { flag: 'gateway-tokens-file', environment: 'DHT_GATEWAY_TOKENS_FILE', arity: 'value', placeholder: 'FILE', default: null, defaultText: 'none', unit: 'path', help: 'A file with one name:token a line, each token of 16 characters or more; object requests then need one of them (Authorization: Bearer). The name goes to the log and the metrics. Read at the start.', ...nonEmpty('a path') },
   tlsCertFile: { flag: 'tls-cert-file', environment: 'DHT_TLS_CERT_FILE', arity: 'value', placeholder: 'FILE', default: null, defaultText: 'none', unit: 'path', help: 'The certificate of the gateway as PEM, with those between it and the authority behind it; the gateway port then speaks HTTPS. Needs --tls-key-file. Read at the start.', ...nonEmpty('a path') },
   tlsKeyFile: { flag: 'tls-key-file', environment: 'DHT_TLS_KEY_FILE', arity: 'value', placeholder: 'FILE', default: null, defaultText: 'none', unit: 'path', help: 'The private key of that certificate, as PEM.', ...nonEmpty('a path') },
+  kubernetesNamespace: { ...kubernetesName, flag: 'kubernetes-namespace', environment: 'DHT_KUBERNETES_NAMESPACE', help: 'The namespace of this pod. With it the node asks the Kubernetes API how many nodes are wanted, and shares secret and identity of the ring through a Secret.' },
+  kubernetesStatefulSet: { ...kubernetesName, flag: 'kubernetes-stateful-set', environment: 'DHT_KUBERNETES_STATEFUL_SET', help: 'The StatefulSet of this pod; --host is then the name of the pod, which ends with its ordinal.' },
+  kubernetesSecret: { ...kubernetesName, flag: 'kubernetes-secret', environment: 'DHT_KUBERNETES_SECRET', help: 'The Secret that all nodes of the installation share. Its entries secret and clusterId are filled by the nodes when they are empty; a cluster secret file that exists goes before the entry.' },
+  leavePolicy: { flag: 'leave-policy', environment: 'DHT_LEAVE_POLICY', arity: 'value', placeholder: 'POLICY', default: 'never', defaultText: 'never', unit: 'policy', help: 'What a signal to end means. never: a restart. auto: the node leaves when its StatefulSet says that its ordinal is not wanted any more, else a restart. always: it leaves.', ...oneOf(LEAVE_POLICIES) },
+  reapAfter: { flag: 'reap-after', environment: 'DHT_REAP_AFTER', arity: 'value', placeholder: 'SECONDS', default: 600, defaultText: '600', unit: 'seconds', help: 'How long a member is down, and its ordinal beyond those wanted, until the others remove it.', ...integer(60, OUT_AFTER_MAX) },
+  drainDelay: { flag: 'drain-delay', environment: 'DHT_DRAIN_DELAY', arity: 'value', placeholder: 'SECONDS', default: 0, defaultText: '0', unit: 'seconds', help: 'How long the gateway goes on after a signal to end, not ready any more, so that load balancers hear of it.', ...integer(0, 300) },
+  httpDrain: { flag: 'http-drain', environment: 'DHT_HTTP_DRAIN', arity: 'value', placeholder: 'SECONDS', default: 3, defaultText: '3', unit: 'seconds', help: 'How long requests under way get to end when the node stops.', ...integer(0, 3600) },
   httpConnectionsMax: { flag: 'http-connections-max', environment: 'DHT_HTTP_CONNECTIONS_MAX', arity: 'value', placeholder: 'COUNT', default: 10_000, defaultText: '10000', unit: 'connections', help: 'Client connections to the gateway at a time; further ones are closed at once.', ...integer(1, 1_000_000) },
   httpRequestsMax: { flag: 'http-requests-max', environment: 'DHT_HTTP_REQUESTS_MAX', arity: 'value', placeholder: 'COUNT', default: 1024, defaultText: '1024', unit: 'requests', help: 'Object requests served at a time, each with up to 128 KiB in memory; further ones are answered 503 with Retry-After.', ...integer(1, 100_000) },
   logLevel: { flag: 'log-level', environment: 'DHT_LOG_LEVEL', arity: 'value', placeholder: 'LEVEL', default: 'info', defaultText: 'info', unit: 'level', help: 'The least level that is logged.', ...oneOf(LOG_LEVELS) },

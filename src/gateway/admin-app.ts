@@ -32,11 +32,15 @@ export interface AdminDeps {
   readonly log: Log;
   readonly metrics: MetricsPage;
   readonly requestIds: RequestIds;
+  /** What the process without a node waits for; null: the node is starting. */
+  readonly waitsFor: () => string | null;
+  /** Why no new work should come here though the node serves; null: nothing speaks against it. */
+  readonly drains: () => string | null;
 }
 
 export interface AdminOptions {
-  /** Null: bound to loopback, POST needs no token. */
-  readonly adminToken: string | null;
+  /** What a POST needs. Null: bound to loopback, no token. It may not be known before there is a node. */
+  readonly adminToken: () => string | null;
   readonly version: string;
 }
 
@@ -63,25 +67,30 @@ export function createAdminApp(deps: AdminDeps, options: AdminOptions): RequestL
   const post = (path: string, handler: Handler): void => {
     app.post(path, (req, res) => {
       const requestId = deps.requestIds.next();
-      const refusal = postRefusal(req, options.adminToken);
+      const refusal = postRefusal(req, options.adminToken());
       if (refusal !== null) return answerProblem(req, res, 'DHT_ERR_UNAUTHORIZED', refusal, requestId);
       return withNode(handler)(req, res, requestId);
     });
     onlyMethod(path, 'POST');
   };
-  const health = (path: string, read: (node: NodeService) => HealthView): void => {
+  const health = (path: string, read: (node: NodeService) => HealthView, waiting: HealthView['isOk']): void => {
     get(path, (_req, res, requestId) => {
       const node = deps.node();
-      const { isOk, reason } = node === null ? STARTING : read(node);
+      const waitsFor = deps.waitsFor();
+      const { isOk, reason } = node !== null ? read(node) : waitsFor === null ? STARTING : { isOk: waiting, reason: waitsFor };
       answerJson(res, isOk ? 200 : 503, { status: isOk ? 'ok' : 'unavailable', reason }, requestId);
     });
   };
 
   // Alive as long as it answers: restarting the process would cure nothing that shows here.
   get('/livez', (_req, res, requestId) => answerJson(res, 200, { status: 'ok', reason: 'the process answers' }, requestId));
-  health('/readyz', (node) => node.readiness());
-  health('/startupz', (node) => node.startup());
-  health('/healthz/cluster', (node) => node.clusterHealth());
+  health('/readyz', (node) => {
+    const drains = deps.drains();
+    return drains === null ? node.readiness() : { isOk: false, reason: drains };
+  }, false);
+  // Waiting for others is no failure to start: a restart would cure nothing.
+  health('/startupz', (node) => node.startup(), true);
+  health('/healthz/cluster', (node) => node.clusterHealth(), false);
   get('/metrics', async (_req, res, requestId) => answerText(res, 200, deps.metrics.contentType, await deps.metrics.text(), requestId));
   get('/v1/openapi.json', (_req, res, requestId) => answerJson(res, 200, document, requestId));
   get('/v1/ring', withNode((node, _req, res, requestId) => answerJson(res, 200, node.ring(), requestId)));

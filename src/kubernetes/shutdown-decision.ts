@@ -16,8 +16,8 @@
 import type { DesiredNodes } from '../ports/cluster-info.ts';
 
 /** auto: as above. never, always: whatever is wanted. */
-export const LEAVE_POLICIES = ['auto', 'never', 'always'] as const;
-export type LeavePolicy = (typeof LEAVE_POLICIES)[number];
+
+export type LeavePolicy = 'auto' | 'never' | 'always';
 
 export interface ShutdownEvidence {
   readonly policy: LeavePolicy;

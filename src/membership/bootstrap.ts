@@ -6,6 +6,9 @@
  * are empty and promised to it; its founding layout names all k, so the first write already has its copies. A promised
  * node takes its first layout only from the ring of the promised founder, or from that founder's own hand.
  *
+ * Where an installation has a record of its ring (a Secret in Kubernetes), the founder asks before it founds (`asksToFound`):
+ * a node that lost its disk, alone with other empty ones, must not make a second ring beside the first.
+ *
  * Rejected: founding with a majority of the initial nodes. With one disk wiped and one node cut off a second majority of
  * empty nodes can be found, and with it a second ring.
  * Source: protocol section A.7 (1) to (3); invariant I2.
@@ -31,10 +34,32 @@ export class Bootstrap {
   /** Empty answers of the present round, by the address asked. */
   readonly #empties = new Map<string, WhoAreYouReply>();
   #waitsFor: readonly string[] = [];
+  #isPermitted: boolean;
+  #refusal: string | null = null;
 
   constructor(deps: BootstrapDeps, promised: NodeId | null) {
     this.#deps = deps;
     this.#promised = promised;
+    this.#isPermitted = !deps.options.asksToFound;
+  }
+
+  /** Whether founding needs no further leave. It is never taken back. */
+  get isPermitted(): boolean {
+    return this.#isPermitted;
+  }
+
+  /** Why founding was not permitted when last asked; null: it was, or nobody asked. */
+  get refusal(): string | null {
+    return this.#refusal;
+  }
+
+  permit(): void {
+    this.#isPermitted = true;
+    this.#refusal = null;
+  }
+
+  refuse(detail: string): void {
+    this.#refusal = detail;
   }
 
   /** Takes part when this node is among the names. */

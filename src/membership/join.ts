@@ -87,6 +87,7 @@ export class Join {
     const { bootstrap } = this.#deps;
     if (this.#order === null) return this.#failure ?? '';
     if (this.#contact !== null) return `asked ${this.#contact.target.advertise} to join, waits for the layout`;
+    if (bootstrap.refusal !== null) return `no ring found, and founding one is not permitted: ${bootstrap.refusal}`;
     if (bootstrap.waitsFor.length > 0) return `no ring found, founding waits for ${bootstrap.waitsFor.join(', ')}`;
     return `looks for a ring through ${this.#order.seeds.join(', ') || 'known members'}`;
   }
@@ -108,6 +109,7 @@ export class Join {
     const { bootstrap, exchange, keeper } = this.#deps;
     if (keeper.isMember) exchange.emit({ kind: 'joined' });
     else if (keeper.layout !== null) this.#fail('DHT_ERR_CONFLICT', 'this node knows a ring; it can only join that again');
+    else if (!bootstrap.isPermitted) this.#fail('DHT_ERR_CONFLICT', 'this node may found a ring only together with its installation');
     else if (bootstrap.promised !== null) this.#fail('DHT_ERR_CONFLICT', 'this node promised to follow another founder');
     else {
       this.#start({ seeds: [], whenMember: 'stay', deadline: null }, now);
@@ -182,7 +184,9 @@ export class Join {
     const { bootstrap, keeper } = this.#deps;
     if (this.#isRingKnown || keeper.layout !== null || keeper.isChanging) return;
     const founding = bootstrap.founding();
-    if (founding !== null) this.#takeFounding(founding, now);
+    if (founding === null) return;
+    if (bootstrap.isPermitted) this.#takeFounding(founding, now);
+    else this.#deps.exchange.emit({ kind: 'ask-to-found' });
   }
 
   #takeFounding(founding: Layout, now: MonotonicMs): void {

@@ -24,6 +24,8 @@ export type MembershipEffect =
   | { readonly kind: 'abandon'; readonly tag: number; readonly clusterId: ClusterId }
   /** What a peer said of its own log (rule R16). */
   | { readonly kind: 'remember'; readonly peer: NodeId; readonly boot: number; readonly position: number }
+  /** All is ready to found a ring, and nobody permitted it yet. Answered, when it is, by the event `founding-permitted` or `founding-refused`. */
+  | { readonly kind: 'ask-to-found' }
   /** The command join or found is fulfilled, or never will be. */
   | { readonly kind: 'joined' }
   | { readonly kind: 'join-failed'; readonly code: ErrorCode; readonly detail: string }

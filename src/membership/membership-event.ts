@@ -53,6 +53,10 @@ export type MembershipEvent =
     readonly whenMember: 'stay' | 'compare' | 'abandon';
     readonly timeoutMs: number | null;
   }
+  /** This node may found a ring: nothing records another one for its installation. */
+  | { readonly kind: 'founding-permitted' }
+  /** It may not (yet), because of this. */
+  | { readonly kind: 'founding-refused'; readonly detail: string }
   /** Become a ring of one. */
   | { readonly kind: 'found' }
   /** Hand everything over and leave for good. */

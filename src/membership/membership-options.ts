@@ -24,6 +24,8 @@ export interface MembershipOptions {
   readonly weight: number;
   /** The ring that this node would found; M has to be that of a ring it joins. */
   readonly ring: TokenAllocationOptions;
+  /** Before it founds a ring this node asks whether it may. */
+  readonly asksToFound: boolean;
   readonly times: MembershipTimes;
 }
 

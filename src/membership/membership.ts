@@ -201,6 +201,8 @@ export class Membership {
       case 'join':
         this.#join.begin(event, now);
         return this.#join.tick(now);
+      case 'founding-permitted': return this.#bootstrap.permit();
+      case 'founding-refused': return this.#bootstrap.refuse(event.detail);
       case 'found': return this.#join.found(now);
       case 'leave':
         this.#join.stop();

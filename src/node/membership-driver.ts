@@ -16,6 +16,7 @@ import type { MembershipEffect } from '../membership/membership-effect.ts';
 import type { MembershipEvent, MembershipRequest } from '../membership/membership-event.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
+import type { FoundingPermit } from '../ports/cluster-info.ts';
 import type { Log } from '../ports/log.ts';
 import type { FaultReply, PeerReply, RequestKind } from '../protocol/message.ts';
 import type { ClusterView, ViewSource } from '../ring/cluster-view.ts';
@@ -35,6 +36,8 @@ export interface MembershipDriverDeps {
   readonly remember: (peer: NodeId, boot: number, position: number) => void;
   /** A newer layout is durable and current. */
   readonly onLayout: (layout: Layout) => void;
+  /** Asked before a ring is founded; null: nobody has to be asked. */
+  readonly mayFound: (() => Promise<FoundingPermit>) | null;
   readonly onJoined: () => void;
   readonly onJoinFailed: (code: ErrorCode, detail: string) => void;
   readonly onLeft: () => void;
@@ -60,6 +63,7 @@ export class MembershipDriver implements ViewSource {
   readonly #replies = new Map<number, (reply: PeerReply) => void>();
   readonly #queue: MembershipEvent[] = [];
   #isStepping = false;
+  #isAskingToFound = false;
   #nextRequestId = 1;
   #timer: Timer | null = null;
   #isStopped = false;
@@ -188,6 +192,9 @@ export class MembershipDriver implements ViewSource {
       case 'remember':
         deps.remember(effect.peer, effect.boot, effect.position);
         return;
+      case 'ask-to-found':
+        void this.#askToFound();
+        return;
       case 'joined':
         deps.onJoined();
         return;
@@ -218,6 +225,15 @@ export class MembershipDriver implements ViewSource {
     const outcome = await this.#deps.caller.call<RequestKind>(target, request, timeoutMs);
     if (outcome.kind === 'reply') this.dispatch({ kind: 'reply', tag, from: outcome.from, reply: outcome.reply });
     else this.dispatch({ kind: 'no-reply', tag, failure: outcome.kind, detail: outcome.detail });
+  }
+
+  async #askToFound(): Promise<void> {
+    const { mayFound } = this.#deps;
+    if (mayFound === null || this.#isAskingToFound) return;
+    this.#isAskingToFound = true;
+    const permit = await mayFound();
+    this.#isAskingToFound = false;
+    this.dispatch(permit.kind === 'permitted' ? { kind: 'founding-permitted' } : { kind: 'founding-refused', detail: permit.detail });
   }
 
   #persist(tag: number, write: Promise<void>, isAdoption: boolean): void {

@@ -124,7 +124,7 @@ export async function assembleNode(
     },
     {
       self: { nodeId: store.nodeId, name, advertise }, boot: store.incarnation, zone: options.zone, weight: options.weight,
-      ring: options.ring, times: { ...MEMBERSHIP_TIMES, tickMs: tuning.tickMs, outAfterMs: options.outAfterMs },
+      ring: options.ring, asksToFound: deps.mayFound !== null, times: { ...MEMBERSHIP_TIMES, tickMs: tuning.tickMs, outAfterMs: options.outAfterMs },
     },
   );
   const driver = new MembershipDriver({
@@ -132,6 +132,7 @@ export async function assembleNode(
     isEmpty: () => store.totals().registers === 0,
     remember: (peer, boot, at) => { positions.saw(peer, { boot, position: at }); },
     onLayout: (layout) => { events.onLayout(layout); },
+    mayFound: deps.mayFound === null ? null : () => deps.mayFound?.(store.nodeId) ?? Promise.resolve({ kind: 'permitted' }),
     onJoined: () => { events.onJoined(); },
     onJoinFailed: (code, detail) => { events.onJoinFailed(code, detail); },
     onLeft: () => { events.onLeft(); },

@@ -6,7 +6,9 @@ import type { ErrorCode } from '../domain/error-catalogue.ts';
 import type { NodeAddress } from '../domain/node-address.ts';
 import type { Rules } from '../domain/rules.ts';
 import type { ByteNetwork } from '../ports/byte-network.ts';
+import type { NodeId } from '../domain/ids.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { FoundingPermit } from '../ports/cluster-info.ts';
 import type { Disk } from '../ports/disk.ts';
 import type { Log } from '../ports/log.ts';
 import type { Meter } from '../ports/meter.ts';
@@ -22,6 +24,8 @@ export interface NodeDeps {
   readonly meter: Meter;
   /** p99 of the event loop's delay since the last call. */
   readonly loopDelayMs: () => number;
+  /** Asked with this node's id before it founds a ring; null: nobody has to be asked. */
+  readonly mayFound: ((nodeId: NodeId) => Promise<FoundingPermit>) | null;
   /** ALL_RULES outside tests. */
   readonly rules: Rules;
 }

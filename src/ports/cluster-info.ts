@@ -37,6 +37,9 @@ export type FillOutcome =
   | { readonly kind: 'conflict' }
   | { readonly kind: 'unknown'; readonly detail: string };
 
+/** Whether a node may found the ring of its installation. */
+export type FoundingPermit = { readonly kind: 'permitted' } | { readonly kind: 'refused'; readonly detail: string };
+
 /** Never rejects, and answers within a bounded time. */
 export interface ClusterInfo {
   desired(): Promise<DesiredNodes>;

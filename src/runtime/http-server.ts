@@ -48,11 +48,13 @@ export class HttpServer {
   readonly #watchdog: NodeJS.Timeout;
   /** Those in a TLS handshake too, which the server itself forgets when it closes. */
   readonly #sockets = new Set<Socket>();
+  readonly #state: { isDraining: boolean };
   /** The port really bound. */
   readonly port: number;
 
-  private constructor(server: http.Server, port: number, watchdog: ProgressWatchdog, intervalMs: number) {
+  private constructor(server: http.Server, port: number, watchdog: ProgressWatchdog, intervalMs: number, state: { isDraining: boolean }) {
     this.#server = server;
+    this.#state = state;
     this.port = port;
     this.#watchdog = setInterval(() => watchdog.look(), intervalMs);
     server.on('connection', (socket: Socket) => {
@@ -64,10 +66,11 @@ export class HttpServer {
   /** Binds and serves; rejects with the platform's error when the port is taken, DHT_ERR_SETTING_INVALID for a certificate that can't be used. */
   static start(app: http.RequestListener, options: HttpServerOptions): Promise<HttpServer> {
     const watchdog = new ProgressWatchdog(options.progress);
+    const state = { isDraining: false };
     const listener: http.RequestListener = (req, res) => {
       watchdog.requested(req, res);
       // While the server closes, each connection ends with its next answer.
-      if (!server.listening) res.shouldKeepAlive = false;
+      if (!server.listening || state.isDraining) res.shouldKeepAlive = false;
       app(req, res);
     };
     const server = createServer(options.tls, listener);
@@ -88,9 +91,15 @@ export class HttpServer {
       server.listen({ port: options.port, ...(options.host !== '::' && { host: options.host }) }, () => {
         server.off('error', reject);
         const address = server.address();
-        resolve(new HttpServer(server, typeof address === 'object' && address !== null ? address.port : options.port, watchdog, options.progress.intervalMs));
+        resolve(new HttpServer(server, typeof address === 'object' && address !== null ? address.port : options.port, watchdog, options.progress.intervalMs, state));
       });
     });
+  }
+
+  /** Goes on serving, but ends each connection with its next answer, so that clients come back somewhere else. */
+  drain(): void {
+    this.#state.isDraining = true;
+    this.#server.closeIdleConnections();
   }
 
   /** Takes no new connections, ends each old one with its next answer, and cuts what is left after `graceMs`. */

@@ -18,7 +18,7 @@ export function dhtProgram(options: DhtProgramOptions): StartProgram {
   return async (doors, place) => {
     const { exit, ...ports } = doors;
     const node = await DhtNode.start(
-      { ...ports, loopDelayMs: () => 0, rules: options.rules },
+      { ...ports, loopDelayMs: () => 0, mayFound: null, rules: options.rules },
       {
         address: { host: place.host, port: place.port },
         advertise: null,

@@ -26,7 +26,7 @@ test('a restored snapshot is found out, and the node rejoins as a new member', a
     let lives = 0;
     const start = (name: (typeof NAMES)[number], join: readonly string[]): Promise<DhtNode> => DhtNode.start({
       clock: sim.clock, random: sim.random.fork(`${name}, life ${lives++}`), network: network.endpoint(name), disk: (disks.get(name) as SimDisk).boot(),
-      log: new SimLog((level, text) => { sim.note(name, `${level}: ${text}`); }, {}), meter: SIM_METER, loopDelayMs: () => 0, rules: ALL_RULES,
+      log: new SimLog((level, text) => { sim.note(name, `${level}: ${text}`); }, {}), meter: SIM_METER, loopDelayMs: () => 0, mayFound: null, rules: ALL_RULES,
     }, {
       address: { host: 'localhost', port: Number(name.split(':')[1]) }, advertise: null, listenHost: 'localhost', dataDirectory: '/data',
       join, bootstrapExpect: 1, isJoinOff: false, ring: { keyBits: 48, replicas: 3, tokensPerNode: 4, candidatesPerToken: 2 },

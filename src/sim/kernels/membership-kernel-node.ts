@@ -65,7 +65,7 @@ export class MembershipKernelNode {
     const { nodeId, boot, layout, slot, caught, promisedFounder } = this.disk;
     this.machine = new Membership(
       { random: this.#random.fork(`boot-${this.#wipes}-${boot}`), now, durable: { layout, slot, caught, promisedFounder } },
-      { self: { nodeId, name: this.name, advertise: this.name }, boot, zone: '', weight: 1, ring: this.#ring, times: this.#times },
+      { self: { nodeId, name: this.name, advertise: this.name }, boot, zone: '', weight: 1, ring: this.#ring, asksToFound: false, times: this.#times },
     );
   }
 

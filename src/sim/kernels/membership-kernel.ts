@@ -208,6 +208,7 @@ export class MembershipKernel {
       case 'recover-refused':
         node.outcome.recovery = effect.detail;
         return;
+      case 'ask-to-found':
       case 'remember':
       case 'log': return;
       default: assertNever(effect);
