@@ -1,0 +1,71 @@
+/** Rendering with Helm 3 or 4, where there is one: the committed render, each set of values, and each mistake. */
+import { describe, expect, test } from '@jest/globals';
+import path from 'node:path';
+import { CHART, HELM, ciValues, manifests, readText, render } from './chart-files.ts';
+import { typeErrors } from './manifest-types.ts';
+import { RENDERS } from './render-base.ts';
+
+const withHelm = HELM === null ? describe.skip : describe;
+if (HELM === null) console.warn('skipped: no helm or helm3 on the PATH, so the chart is not rendered here');
+
+function rendered(args: readonly string[], release = 'dht'): string {
+  const outcome = render(release, 'dht', args);
+  if (outcome.kind === 'failed') throw new Error(outcome.message);
+  return outcome.text;
+}
+
+withHelm('rendering', () => {
+  test.each(RENDERS.map(({ file, args }) => [path.basename(file), file, args] as const))('gives the committed %s', (_name, file, args) => {
+    expect(rendered(args)).toBe(readText(file));
+  });
+
+  test('gives the same bytes each time', () => {
+    expect(rendered([])).toBe(rendered([]));
+  });
+
+  test.each(ciValues())('of %s has only fields and types that Kubernetes knows', (file) => {
+    const all = manifests(rendered(['--values', path.join(CHART, file)]));
+    expect(all.length).toBeGreaterThan(3);
+    for (const manifest of all) expect(typeErrors(manifest)).toEqual([]);
+  });
+
+  test('two releases in one namespace share no name and no selector', () => {
+    const names = (release: string): readonly string[] => manifests(rendered([], release)).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    const one = names('one');
+    expect(names('two').filter((name) => one.includes(name))).toEqual([]);
+    expect(rendered([], 'one')).toContain('app.kubernetes.io/instance: one');
+  });
+
+  test('a long release name leaves room for what the controller adds', () => {
+    const set = manifests(rendered([], 'r'.repeat(53))).find(({ kind }) => kind === 'StatefulSet');
+    expect(set?.metadata.name.length).toBeLessThanOrEqual(52);
+  });
+
+  test('null replicas leave the number to kubectl scale', () => {
+    const set = manifests(rendered(['--set', 'replicaCount=null'])).find(({ kind }) => kind === 'StatefulSet');
+    expect(set?.['spec']).not.toHaveProperty('replicas');
+  });
+
+  test('a single node gets no disruption budget, which would block every drain', () => {
+    expect(manifests(rendered(['--set', 'replicaCount=1'])).some(({ kind }) => kind === 'PodDisruptionBudget')).toBe(false);
+  });
+
+  test.each<[string, string, readonly string[]]>([
+    ['OrderedReady', 'podManagementPolicy must be Parallel', ['podManagementPolicy=OrderedReady']],
+    ['a grace period shorter than the shutdown', 'terminationGracePeriodSeconds is 30', ['terminationGracePeriodSeconds=30']],
+    ['no API access and no secret', 'needs cluster.existingSecret', ['kubernetes.enabled=false']],
+    ['volumes deleted without a hand-over', 'whenScaled=Delete', ['shutdown.leavePolicy=never', 'persistence.retentionPolicy.whenScaled=Delete']],
+    ['two monitors', 'scraped twice', ['metrics.podMonitor.enabled=true', 'metrics.serviceMonitor.enabled=true']],
+    ['a schema error', 'replicaCount', ['replicaCount=-2']],
+  ])('refuses %s and says why', (_what, message, sets) => {
+    const outcome = render('dht', 'dht', sets.flatMap((set) => ['--set', set]));
+    expect(outcome.kind === 'failed' ? outcome.message : '').toContain(message);
+  });
+
+  test('all mistakes are told at once', () => {
+    const outcome = render('dht', 'dht', ['--set', 'podManagementPolicy=OrderedReady', '--set', 'terminationGracePeriodSeconds=30']);
+    const message = outcome.kind === 'failed' ? outcome.message : '';
+    expect(message).toContain('Parallel');
+    expect(message).toContain('terminationGracePeriodSeconds');
+  });
+});
