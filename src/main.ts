@@ -245,6 +245,7 @@ function keepToInstallation(installation: Installation, node: DhtNode, clock: No
     });
   };
   check();
+  installation.watchOrphans(() => node.membersDown(), (names) => { node.orphaned(names); });
 }
 
 async function gatewayTokens({ gatewayTokensFile }: NodeSettings, files: NodeLocalFiles): Promise<readonly BearerToken[] | null> {

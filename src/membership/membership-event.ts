@@ -59,6 +59,8 @@ export type MembershipEvent =
   | { readonly kind: 'founding-refused'; readonly detail: string }
   /** Become a ring of one. */
   | { readonly kind: 'found' }
+  /** These members are down and nobody wants them back (an orchestrator says so): they are to leave without their own asking. */
+  | { readonly kind: 'orphans'; readonly names: readonly string[] }
   /** Hand everything over and leave for good. */
   | { readonly kind: 'leave' }
   /** The operator's word that the members that are down are gone for good. `atMs`: the wall clock, for people. */

@@ -204,6 +204,7 @@ export class Membership {
       case 'founding-permitted': return this.#bootstrap.permit();
       case 'founding-refused': return this.#bootstrap.refuse(event.detail);
       case 'found': return this.#join.found(now);
+      case 'orphans': return this.#steward.orphaned(event.names, now);
       case 'leave':
         this.#join.stop();
         this.#leave.begin(now);

@@ -112,6 +112,18 @@ export class Steward {
     return { kind: 'leave-reply', state: 'accepted' };
   }
 
+  /** Members that are down and not wanted back leave without their own asking; the caller says so again while it is true. */
+  orphaned(names: readonly string[], now: MonotonicMs): void {
+    const { exchange, keeper, table, times } = this.#deps;
+    for (const { nodeId, name } of keeper.layout?.members ?? []) {
+      if (!names.includes(name) || !table.down.has(nodeId)) continue;
+      const request: LeaveRequest = { kind: 'leave', nodeId };
+      exchange.emit({ kind: 'log', level: 'warn', message: 'a member that nobody wants back is removed', fields: { member: name } });
+      this.serveLeave(this.#deps.self.nodeId, request, now);
+      if (keeper.layout !== null) for (const voter of this.#otherVoters(keeper.layout)) exchange.ask<'leave'>(voter, request, times.askTimeoutMs, () => undefined);
+    }
+  }
+
   /** To the other voters, one of which is the steward; what comes from another member isn't passed on again. */
   #passOn(layout: Layout, request: JoinRequest | LeaveRequest): void {
     for (const voter of this.#otherVoters(layout)) {

@@ -17,7 +17,7 @@ import type { NodeId } from '../domain/ids.ts';
 import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
 import type { Layout } from '../domain/layout.ts';
 import { assertLimits, FILES_PAGE_MAX, OPERATION_DEADLINE_MS } from '../domain/limits.ts';
-import type { NodeAddress } from '../domain/node-address.ts';
+import { parseAddress, type NodeAddress } from '../domain/node-address.ts';
 import { ringSize } from '../domain/ring-position.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { DiskHealth } from '../protocol/message.ts';
@@ -317,6 +317,18 @@ export class DhtNode implements NodeService {
     const others = layout?.members.filter((m) => m.nodeId !== this.#parts.store.nodeId).map((m) => m.advertise) ?? [];
     const { disk, random } = this.#deps;
     await renewIdentity({ disk, random: random.fork('renewal') }, nodeDirectory(this.#options.dataDirectory, this.#address), others);
+  }
+
+  /** Members that an orchestrator may know more of: how long each has been down, null when it isn't. */
+  membersDown(): readonly { readonly host: string; readonly name: string; readonly downMs: number | null }[] {
+    const { driver, membership } = this.#parts;
+    const down = membership.downMembers;
+    return (driver.current()?.layout.members ?? []).map(({ nodeId, name }) => ({ host: parseAddress(name)?.host ?? name, name, downMs: down.get(nodeId)?.downForMs ?? null }));
+  }
+
+  /** These members are down and nobody wants them back. */
+  orphaned(names: readonly string[]): void {
+    this.#parts.driver.dispatch({ kind: 'orphans', names });
   }
 
   // ------------------------------------------------------------------------------------------------------- inside

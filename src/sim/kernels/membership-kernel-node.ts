@@ -38,6 +38,7 @@ export class MembershipKernelNode {
   readonly #random: SimRandom;
   readonly #ring: TokenAllocationOptions;
   readonly #times: MembershipTimes;
+  readonly #asksToFound: boolean;
   #wipes = 0;
   disk: KernelDisk;
   machine: Membership | null = null;
@@ -47,11 +48,12 @@ export class MembershipKernelNode {
   writeDoneAtMs = 0;
   outcome: KernelOutcome = { joined: false, joinFailure: null, left: false, recovery: null };
 
-  constructor(name: string, random: SimRandom, ring: TokenAllocationOptions, times: MembershipTimes) {
+  constructor(name: string, random: SimRandom, ring: TokenAllocationOptions, times: MembershipTimes, asksToFound: boolean) {
     this.name = name;
     this.#random = random;
     this.#ring = ring;
     this.#times = times;
+    this.#asksToFound = asksToFound;
     this.disk = this.#newDisk();
   }
 
@@ -65,7 +67,7 @@ export class MembershipKernelNode {
     const { nodeId, boot, layout, slot, caught, promisedFounder } = this.disk;
     this.machine = new Membership(
       { random: this.#random.fork(`boot-${this.#wipes}-${boot}`), now, durable: { layout, slot, caught, promisedFounder } },
-      { self: { nodeId, name: this.name, advertise: this.name }, boot, zone: '', weight: 1, ring: this.#ring, asksToFound: false, times: this.#times },
+      { self: { nodeId, name: this.name, advertise: this.name }, boot, zone: '', weight: 1, ring: this.#ring, asksToFound: this.#asksToFound, times: this.#times },
     );
   }
 

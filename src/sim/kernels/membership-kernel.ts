@@ -7,7 +7,7 @@
  * Cost: 100 to 200 thousand events a second.
  */
 import { assert, assertNever, must } from '../../domain/assert.ts';
-import type { ClusterId } from '../../domain/ids.ts';
+import type { ClusterId, NodeId } from '../../domain/ids.ts';
 import type { MonotonicMs } from '../../domain/instant.ts';
 import type { Layout } from '../../domain/layout.ts';
 import type { Membership } from '../../membership/membership.ts';
@@ -38,6 +38,8 @@ export interface MembershipKernelOptions {
   readonly catchUpMs: readonly [number, number];
   /** As in MembershipTimes; left out: as nodes have it. */
   readonly outAfterMs?: number | null;
+  /** The installation has a record of its ring, and founders ask it first. */
+  readonly hasRecord?: boolean;
 }
 
 type SendEffect = Extract<MembershipEffect, { kind: 'send' }>;
@@ -56,6 +58,8 @@ export class MembershipKernel {
   #nextRequestId = 1;
   #nowMs = 0;
   messages = 0;
+  /** What the installation's record says: the founder that asked first. */
+  recordedFounder: NodeId | null = null;
 
   constructor(seed: number, options: MembershipKernelOptions) {
     this.random = new SimRandom(`membership-kernel/${seed}`);
@@ -71,7 +75,7 @@ export class MembershipKernel {
   node(name: string): MembershipKernelNode {
     const known = this.nodes.get(name);
     if (known !== undefined) return known;
-    const node = new MembershipKernelNode(name, this.random.fork(name), this.#options.ring, { ...MEMBERSHIP_TIMES, outAfterMs: this.#options.outAfterMs ?? MEMBERSHIP_TIMES.outAfterMs });
+    const node = new MembershipKernelNode(name, this.random.fork(name), this.#options.ring, { ...MEMBERSHIP_TIMES, outAfterMs: this.#options.outAfterMs ?? MEMBERSHIP_TIMES.outAfterMs }, this.#options.hasRecord ?? false);
     this.nodes.set(name, node);
     return node;
   }
@@ -209,10 +213,17 @@ export class MembershipKernel {
         node.outcome.recovery = effect.detail;
         return;
       case 'ask-to-found':
+        this.recordedFounder ??= node.disk.nodeId;
+        return this.#answer(node, this.recordedFounder === node.disk.nodeId ? { kind: 'founding-permitted' } : { kind: 'founding-refused', detail: `the ring ${this.recordedFounder} is recorded` });
       case 'remember':
       case 'log': return;
       default: assertNever(effect);
     }
+  }
+
+  #answer(node: MembershipKernelNode, event: MembershipEvent): void {
+    const { life } = node;
+    this.at(between(this.random, ...this.#options.latencyMs), () => { if (node.life === life) this.#step(node, event); });
   }
 
   #write(node: MembershipKernelNode, write: WriteEffect): void {
