@@ -10,13 +10,9 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Receipt } from '../../src/domain/object-operation.ts';
-import { hasher } from '../../src/ring/hasher.ts';
-import { preferenceList } from '../../src/ring/preference-list.ts';
-import { tokenRing } from '../../src/ring/token-ring.ts';
-import type { NodeId } from '../../src/domain/ids.ts';
-import type { Position } from '../../src/domain/ring-position.ts';
 import type { RingView } from '../../src/node/node-service.ts';
 import { peakResidentMiB } from '../support/process-memory.ts';
+import { lackedBytes } from '../support/lacked-bytes.ts';
 import { RealRing, until, type RealNode } from '../support/real-ring.ts';
 import { compareNames } from '../../src/domain/name-order.ts';
 import { hugeBody, INLINE_BYTES_MAX, realFiles, sha256Of, type Source } from './sources.ts';
@@ -122,21 +118,6 @@ async function persist<T extends { readonly status: number }>(
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms); });
-
-function replicasOf(ring: RingView, name: string): NodeId[] {
-  const tokens = tokenRing(ring.members.filter((m) => m.state !== 'leaving').map((m) => ({ nodeId: m.nodeId as NodeId, tokens: m.tokens as Position[], zone: m.zone })));
-  return preferenceList(tokens, hasher(name, ring.M), ring.replicationFactor);
-}
-
-/** Bytes that the replica sets of `after` lacked in `before`. */
-function lackedBytes(before: RingView, after: RingView, sources: readonly Source[]): number {
-  let bytes = 0;
-  for (const { name, size } of sources) {
-    const had = new Set(replicasOf(before, name));
-    bytes += size * replicasOf(after, name).filter((id) => !had.has(id)).length;
-  }
-  return bytes;
-}
 
 const isLargeSource = ({ size }: Source): boolean => size > INLINE_BYTES_MAX;
 
