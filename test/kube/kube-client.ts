@@ -1,7 +1,8 @@
 /**
  * The cluster that the tests run on: reached through KUBECONFIG, with Helm on the PATH and the image named by DHT_TEST_IMAGE
  * (registry/repository:tag) there already. The machine has to reach pods and Services, as every node of a cluster does.
- * DHT_TEST_NODE_CUT and DHT_TEST_NODE_HEAL: commands that cut a node's network and connect it again, given its name.
+ * DHT_TEST_NODE_CUT and DHT_TEST_NODE_HEAL: commands that cut a node's network and connect it again, given its name (the number of a
+ * node called n<number>).
  */
 import { spawn, spawnSync } from 'node:child_process';
 import * as k8s from '@kubernetes/client-node';

@@ -32,10 +32,17 @@ export function http(method: string, url: string, body: Buffer | null = null, ti
       const pieces: Buffer[] = [];
       response.on('data', (piece: Buffer) => pieces.push(piece));
       response.on('error', reject);
-      response.on('end', () => { resolve({ status: response.statusCode ?? 0, body: Buffer.concat(pieces) }); });
+      response.on('end', () => {
+        clearTimeout(timer);
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(pieces) });
+      });
     });
-    call.setTimeout(timeoutMs, () => call.destroy(new Error('no answer')));
-    call.on('error', reject);
+    // Not the request's own time-out, which begins only once it is connected: a pod that is gone never refuses.
+    const timer = setTimeout(() => call.destroy(new Error('no answer')), timeoutMs);
+    call.on('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
     call.end(body ?? undefined);
   });
 }

@@ -206,7 +206,8 @@ onCluster('a ring on Kubernetes', () => {
     const victim = pods[1];
     const survivor = pods[0];
     expect(victim?.node).not.toBe(survivor?.node);
-    await command(process.env['DHT_TEST_NODE_CUT'] ?? '', [victim?.node ?? '']);
+    const node = victim?.node.replace(/^n(?=\d+$)/, '') ?? '';
+    await command(process.env['DHT_TEST_NODE_CUT'] ?? '', [node]);
     const late = new Map<string, string>();
     try {
       for (let i = 0; i < 30; i++) {
@@ -217,7 +218,7 @@ onCluster('a ring on Kubernetes', () => {
       }
       expect(await lost(`http://${survivor?.ip ?? ''}:8080`)).toEqual([]);
     } finally {
-      await command(process.env['DHT_TEST_NODE_HEAL'] ?? '', [victim?.node ?? '']);
+      await command(process.env['DHT_TEST_NODE_HEAL'] ?? '', [node]);
     }
     await client.untilReady(RELEASE, 3, READY_MS);
     await settled(3);
