@@ -38,8 +38,8 @@ export function manifests(text: string): readonly Manifest[] {
   }).filter((manifest) => manifest !== null);
 }
 
-/** Helm as found on the PATH; null: there is none. */
-export const HELM: string | null = ['helm', 'helm3'].find((name) => spawnSync(name, ['version', '--short']).status === 0) ?? null;
+/** Helm as told by DHT_TEST_HELM or found on the PATH; null: there is none. */
+export const HELM: string | null = [process.env['DHT_TEST_HELM'] ?? 'helm', 'helm', 'helm3'].find((name) => spawnSync(name, ['version', '--short']).status === 0) ?? null;
 
 export type Rendered = { readonly kind: 'rendered'; readonly text: string } | { readonly kind: 'failed'; readonly message: string };
 

@@ -1,7 +1,8 @@
 /** Rendering with Helm 3 or 4, where there is one: the committed render, each set of values, and each mistake. */
 import { describe, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { CHART, HELM, ciValues, manifests, readText, render } from './chart-files.ts';
+import { CHART, HELM, ROOT, ciValues, manifests, readText, render, type Manifest } from './chart-files.ts';
 import { typeErrors } from './manifest-types.ts';
 import { RENDERS } from './render-base.ts';
 
@@ -70,5 +71,32 @@ withHelm('rendering', () => {
     const message = outcome.kind === 'failed' ? outcome.message : '';
     expect(message).toContain('Parallel');
     expect(message).toContain('terminationGracePeriodSeconds');
+  });
+});
+
+const KUBECTL = spawnSync('kubectl', ['version', '--client']).status === 0;
+(KUBECTL ? describe : describe.skip)('the overlays', () => {
+  const overlay = (name: string): readonly Manifest[] => {
+    const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', path.join(ROOT, 'k8s/overlays', name)], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(stderr);
+    return manifests(stdout);
+  };
+
+  test.each(['development', 'production'])('%s has only fields and types that Kubernetes knows', (name) => {
+    for (const manifest of overlay(name)) expect(typeErrors(manifest)).toEqual([]);
+  });
+
+  test('development has one node without a volume and without a disruption budget', () => {
+    const all = overlay('development');
+    expect(all.some(({ kind }) => kind === 'PodDisruptionBudget')).toBe(false);
+    expect(all.find(({ kind }) => kind === 'StatefulSet')).toMatchObject({ spec: { replicas: 1 } });
+    expect(all.find(({ kind }) => kind === 'StatefulSet')?.['spec']).not.toHaveProperty('volumeClaimTemplates');
+  });
+
+  test('production has five nodes, HTTPS, tokens and a network policy', () => {
+    const all = overlay('production');
+    expect(all.find(({ kind }) => kind === 'StatefulSet')).toMatchObject({ spec: { replicas: 5 } });
+    expect(all.some(({ kind }) => kind === 'NetworkPolicy')).toBe(true);
+    expect(JSON.stringify(all)).toContain('DHT_TLS_CERT_FILE');
   });
 });

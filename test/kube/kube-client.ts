@@ -76,6 +76,12 @@ export class KubeClient {
     return `http://${service.spec?.clusterIP ?? ''}:${service.spec?.ports?.[0]?.port ?? 0}`;
   }
 
+  async secretEntry(name: string, entry: string): Promise<string | null> {
+    const { data } = await this.core.readNamespacedSecret({ namespace: this.namespace, name });
+    const value = data?.[entry];
+    return value === undefined ? null : Buffer.from(value, 'base64').toString();
+  }
+
   async deletePod(name: string, gracePeriodSeconds: number): Promise<void> {
     await this.core.deleteNamespacedPod({ namespace: this.namespace, name, gracePeriodSeconds });
   }

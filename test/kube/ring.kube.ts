@@ -14,6 +14,8 @@ const RELEASE = 'dht';
 const READY_MS = 120_000;
 /** A pod may use this long to end in a scale-down: drain delay, hand-over, receipts. */
 const END_MS = 180_000;
+/** Reaping takes its delay and two reads a minute apart. */
+const ORPHAN_MS = 300_000;
 const MOVED_RATIO_MAX = 1.25;
 const OBJECTS = 120;
 
@@ -54,14 +56,14 @@ onCluster('a ring on Kubernetes', () => {
     return wrong;
   }
 
-  async function settled(members: number): Promise<RingView> {
+  async function settled(members: number, deadlineMs = END_MS): Promise<RingView> {
     let view: RingView | null = null;
     await until(async () => {
       const pods = await client.pods(RELEASE);
       const rings = await Promise.all(pods.filter(({ isEnding }) => !isEnding).map(({ ip }) => adminJson<RingView>(ip, '/v1/ring')));
       view = rings[0] ?? null;
       return rings.length >= members && rings.every((ring) => ring.phase === 'stable' && ring.members.length === members && ring.epoch === rings[0]?.epoch && ring.arcs.unavailable === 0);
-    }, END_MS, `all pods agree on ${members} members`);
+    }, deadlineMs, `all pods agree on ${members} members`);
     return view as unknown as RingView;
   }
 
@@ -189,15 +191,47 @@ onCluster('a ring on Kubernetes', () => {
     for (const { ip } of await client.pods(RELEASE)) expect((await adminJson<NodeView>(ip, '/v1/node')).clusterId).toBe(clusterId);
   });
 
-  test('never meets a second release in its namespace', async () => {
-    await install(client, 'other', 'replicaCount=2');
+  test('removes a node that was killed before it could leave', async () => {
+    const sets = ['membership.reapAfterSeconds=60'];
+    await install(client, RELEASE, ...sets, 'replicaCount=4');
+    await client.untilReady(RELEASE, 4, READY_MS);
+    await settled(4);
+    // The drain delay is longer than what a pod gets that is deleted with grace 0.
+    await client.scale(RELEASE, 3);
+    await client.deletePod(`${RELEASE}-3`, 0);
+    await settled(3, ORPHAN_MS);
+    expect(await lost(url)).toEqual([]);
+    await install(client, RELEASE);
+  });
+
+  test('never meets a second release in its namespace, which has zones and network policies', async () => {
+    await install(client, 'other', 'replicaCount=2', 'networkPolicy.enabled=true', 'podLabels.topology\\.kubernetes\\.io/zone=zone-x');
     const others = await client.untilReady('other', 2, READY_MS);
     const ids = new Set<string>();
-    for (const { ip } of [...others, ...await client.pods(RELEASE)]) ids.add((await adminJson<NodeView>(ip, '/v1/node')).clusterId ?? 'none');
+    for (const { ip } of await client.pods(RELEASE)) ids.add((await adminJson<NodeView>(ip, '/v1/node')).clusterId ?? 'none');
+    ids.add(await client.secretEntry('other-dht-cluster', 'clusterId') ?? 'none');
+    expect(others.length).toBe(2);
     expect(ids.size).toBe(2);
     expect((await http('GET', `${await client.serviceUrl('other')}/v1/objects/kept/0`)).status).toBe(404);
+    const { members } = await adminJson<RingView>(others[0]?.ip ?? '', '/v1/ring').catch(() => ({ members: [] }));
+    // The policy may keep this machine from the admin port; the label shows where it doesn't.
+    for (const { zone } of members) expect(zone).toBe('zone-x');
+    expect(await helm('test', 'other', '--namespace', client.namespace)).toContain('Succeeded');
     await settled(3);
     await uninstall(client, 'other');
+  });
+
+  test('needs no API access when it is given a secret', async () => {
+    await client.core.createNamespacedSecret({ namespace: client.namespace, body: { metadata: { name: 'given' }, stringData: { secret: randomBytes(32).toString('hex') } } });
+    await install(client, 'alone', 'kubernetes.enabled=false', 'cluster.existingSecret=given');
+    await client.untilReady('alone', 3, READY_MS);
+    expect(await helm('test', 'alone', '--namespace', client.namespace)).toContain('Succeeded');
+    // Nobody can tell whether the pod is wanted, so it restarts and stays a member.
+    await client.deletePod('alone-dht-0', 30);
+    await until(async () => (await client.pods('alone')).length === 3, READY_MS, 'the pod is back');
+    const pods = await client.untilReady('alone', 3, READY_MS);
+    expect((await adminJson<RingView>(pods[1]?.ip ?? '', '/v1/ring')).members.length).toBe(3);
+    await uninstall(client, 'alone');
   });
 
   const withCuts = isCommandSet('DHT_TEST_NODE_CUT') && isCommandSet('DHT_TEST_NODE_HEAL') ? test : test.skip;
