@@ -41,7 +41,7 @@ class World {
     const place = `${host}:${port}`;
     return DhtNode.start({
       clock: this.sim.clock, random: this.sim.random.fork(`${place}, life ${this.#lives++}`), network: this.network.endpoint(place), disk: disk.boot(),
-      log: new SimLog((level, text) => { this.sim.note(place, `${level}: ${text}`); }, {}), meter: SIM_METER, loopDelayMs: () => 0, rules: ALL_RULES,
+      log: new SimLog((level, text) => { this.sim.note(place, `${level}: ${text}`); }, {}), meter: SIM_METER, loopDelayMs: () => 0, mayFound: null, rules: ALL_RULES,
     }, {
       address: { host: 'localhost', port }, advertise: place, listenHost: host, dataDirectory: '/data',
       join, bootstrapExpect: 1, isJoinOff: false, ring: { keyBits: 48, replicas: 3, tokensPerNode: 4, candidatesPerToken: 2 },

@@ -38,7 +38,7 @@ class Machine {
   constructor(name: string, durable: DurableState = NEW_DISK) {
     this.#membership = new Membership(
       { random: new SimRandom('one machine'), durable, now: 0 as MonotonicMs },
-      { self: refOf(name), boot: 1, zone: '', weight: 1, ring: RING, times: MEMBERSHIP_TIMES },
+      { self: refOf(name), boot: 1, zone: '', weight: 1, ring: RING, asksToFound: false, times: MEMBERSHIP_TIMES },
     );
   }
 
