@@ -2,6 +2,7 @@
  * Assembly: builds the parts of a node and ties them together, once, before anything runs. The only knots are real ones:
  * the peer client serves calls to this node itself, so handler and caller know each other through one late reference.
  */
+import { ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
 import { BytePacer } from '../domain/byte-pacer.ts';
 import { ClientLatency } from '../domain/client-latency.ts';
 import { DhtError } from '../domain/error-catalogue.ts';
@@ -25,6 +26,8 @@ import { HintSender } from '../repair/hint-sender.ts';
 import { KeyRepair } from '../repair/key-repair.ts';
 import { Healing } from '../repair/healing.ts';
 import { Release } from '../repair/release.ts';
+import { TombstoneEraser } from '../repair/tombstone-eraser.ts';
+import { TombstoneSource } from '../repair/tombstone-source.ts';
 import { BodyStaging } from '../replication/body-staging.ts';
 import { Coordinator } from '../replication/coordinator.ts';
 import { ListSource } from '../replication/list-source.ts';
@@ -177,7 +180,7 @@ export async function assembleNode(
     pageEntriesMax: tuning.pageEntriesMax, recordKeysMax: tuning.recordKeysMax, callTimeoutMs: tuning.copyTimeoutMs, retryMs: tuning.repairRetryMs,
   };
   const copyDeps = {
-    caller, clock, store, views: driver, rules, pulls, onBytes, pace: (bytes: number) => pace.spend(bytes), onTaken: () => undefined, identityRound: (name: string) => coordinator.identityRound(name),
+    caller, clock, store, views: driver, rules, pulls, onBytes, pace: (bytes: number) => pace.spend(bytes), onTaken: () => undefined, identityRound: (name: string, above: Ballot) => coordinator.identityRound(name, above),
   };
   const mayTakeIn = (): boolean => store.spaceView().level === 'ample';
   const keyRepair = new KeyRepair({
@@ -200,7 +203,7 @@ export async function assembleNode(
   }, { ...copyOptions, loneRecordsMax: tuning.loneRecordsMax });
   const healing = new Healing({
     clock, log, nameOf: (key) => store.nameOf(key), isWhole: async (key) => (await store.verify(key, () => Promise.resolve())).isSound,
-    identityRound: (name) => coordinator.identityRound(name), onHealed: () => { counters.healed.add(1); },
+    identityRound: (name) => coordinator.identityRound(name, ZERO_BALLOT), onHealed: () => { counters.healed.add(1); },
   }, tuning.healing);
   lateHealing.healing = healing;
   const scrub = new Scrub({
@@ -212,6 +215,10 @@ export async function assembleNode(
     },
     onRot: (key) => { healing.add(key); },
   }, { ...tuning.scrub, directory });
+  const tombstones = new TombstoneSource({ store, views: driver, rules, onErased: (count) => { counters.erasedTombstones.add(count); } });
+  const eraser = new TombstoneEraser({ caller, store, views: driver, rules, pauses, identityRound: copyDeps.identityRound }, {
+    ...tuning.erasure, callTimeoutMs: tuning.copyTimeoutMs,
+  });
   const confirmation = new BootConfirmation({
     caller, clock, self: store.nodeId, recovered, layout: () => driver.current()?.layout ?? null,
     onConfirmed: () => { driver.confirm(); },
@@ -226,6 +233,7 @@ export async function assembleNode(
   if (!rules.amnesiaCheck) driver.confirm();
   late.handler = new RequestRouter({
     membership: driver, replica, staging, lists, copies, digests: new DigestSource({ store, views: driver }), missed: (request) => keyRepair.missed(request),
+    tombstones,
     positionCheck: ({ nodeId, boot }) => ({ kind: 'position-check-reply', isConfirmed: positions.confirms(nodeId, boot), remembered: positions.of(nodeId) }),
   });
 
@@ -236,6 +244,7 @@ export async function assembleNode(
     await diskWatch.stop();
     throw new DhtError('DHT_ERR_SETTING_INVALID', `cannot listen on ${options.listenHost}:${address.port}: ${String(error)}`, { cause: error });
   }
+  eraser.start();
   const halt = (): void => {
     pauses.stop();
     healing.stop();

@@ -6,6 +6,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { Counter, Histogram, Meter } from '../ports/meter.ts';
 import type { RepairMetrics } from './repair-metrics.ts';
+import type { StoreTotals } from '../storage/register-store.ts';
 import type { NodeState, NodeView, RingView, StorageView } from './node-service.ts';
 
 const STATES: readonly NodeState[] = ['starting', 'joining', 'serving', 'leaving', 'left', 'damaged', 'stopped'];
@@ -19,7 +20,7 @@ export interface NodeMetricsSource {
   readonly repair: RepairMetrics;
   readonly space: () => StorageView | null;
   readonly startedAtMs: number;
-  readonly totals: () => { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } | null;
+  readonly totals: () => StoreTotals | null;
 }
 
 export interface NodeCounters {
@@ -36,6 +37,8 @@ export interface NodeCounters {
   readonly diskSeconds: Histogram;
   /** A layout was taken over: counts what it changed. */
   readonly onLayout: (layout: Layout) => void;
+  /** Tombstones that this node erased. */
+  readonly erasedTombstones: Counter;
 }
 
 export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): NodeCounters {
@@ -58,6 +61,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
   const pending = meter.gauge({ name: 'dht_rebalance_pending_objects', help: 'Registers that wait here for catch-up or for receipts.' });
   const objects = meter.gauge({ name: 'dht_storage_objects', help: 'Live objects in the local store.' });
   const registers = meter.gauge({ name: 'dht_storage_registers', help: 'Registers in the local index: objects, tombstones and bare promises.' });
+  const tombstones = meter.gauge({ name: 'dht_storage_tombstones', help: 'Delete markers in the local store: each stays until all replicas hold it alike and it is a day old.' });
   const objectBytes = meter.gauge({ name: 'dht_storage_objects_bytes', help: 'Bytes of the bodies of live objects in the local store.' });
   const logBytes = meter.gauge({ name: 'dht_storage_log_bytes', help: 'Bytes of the log on disk.' });
   const diskCapacity = meter.gauge({ name: 'dht_storage_disk_capacity_bytes', help: 'Size of the data volume.' });
@@ -83,6 +87,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     pending.set(ring.moves.keysLeft);
     objects.set(totals.objects);
     registers.set(totals.registers);
+    tombstones.set(totals.tombstones);
     objectBytes.set(totals.bodyBytes);
     logBytes.set(totals.logBytes);
     diskCapacity.set(space.totalBytes);
@@ -107,6 +112,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
       name: 'dht_storage_operation_duration_seconds', help: 'Duration of operations on the local store.', labelNames: ['op'], initial: [{ op: 'fsync' }],
       buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
     }),
+    erasedTombstones: meter.counter({ name: 'dht_storage_tombstones_erased_total', help: 'Delete markers that this node has forgotten, because every replica held them alike.' }),
     onLayout: layoutCounters(meter),
   };
 }

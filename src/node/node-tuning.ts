@@ -12,6 +12,7 @@ import type { ArcPullOptions } from '../repair/arc-pull.ts';
 import type { HintBookOptions } from '../repair/hint-book.ts';
 import type { HintSenderOptions } from '../repair/hint-sender.ts';
 import type { KeyRepairOptions } from '../repair/key-repair.ts';
+import type { TombstoneEraserOptions } from '../repair/tombstone-eraser.ts';
 import type { BodyStagingOptions } from '../replication/body-staging.ts';
 import type { CoordinatorOptions } from '../replication/coordinator.ts';
 import type { LateBodiesOptions } from '../replication/late-bodies.ts';
@@ -56,6 +57,7 @@ export interface NodeTuning {
   };
   readonly clientLatency: ClientLatencyOptions;
   readonly antiEntropy: Pick<AntiEntropyOptions, 'intervalMs' | 'retryMs' | 'retryMaxMs'>;
+  readonly erasure: Omit<TombstoneEraserOptions, 'callTimeoutMs'>;
   /** Arcs pulled side by side: more is faster and takes more from clients. */
   readonly arcsAtOnce: number;
   /** Milliseconds until a copy call counts as lost. */
@@ -142,6 +144,15 @@ export const NODE_TUNING: NodeTuning = {
   pacing: { rateMin: 3 * 2 ** 20, rateMax: 128 * 2 ** 20, burstBytes: 8 * 2 ** 20, waitMsMax: 1_000 },
   clientLatency: { samplesMax: 2_000, samplesMin: 20, noiseMs: 5 },
   antiEntropy: { intervalMs: 600_000, retryMs: 500, retryMaxMs: 30_000 },
+  erasure: {
+    ageMs: 24 * 3_600_000,
+    settledMs: 60_000,
+    turnMs: 3_600_000,
+    passMs: 600_000,
+    stepMs: 50,
+    looksPerStep: 512,
+    evenOutsPerPass: 256,
+  },
   arcsAtOnce: 8,
   copyTimeoutMs: 3_000,
   repairRetryMs: 500,

@@ -1,6 +1,6 @@
 /**
  * Which part of the node answers which message: ring messages go to the membership machine, register messages to the
- * replica, copies to the copy source. A closed switch, so that a new kind of message can't be forgotten.
+ * replica, copies to the copy source, tombstones to theirs. A closed switch, so that a new kind of message can't be forgotten.
  */
 import { assertNever } from '../domain/assert.ts';
 import { DhtError } from '../domain/error-catalogue.ts';
@@ -9,6 +9,7 @@ import type { MissedReply, MissedRequest, PeerReply, PeerRequest, PositionCheckR
 import type { RequestHandler } from '../peer/peer-caller.ts';
 import type { CopySource } from '../repair/copy-source.ts';
 import type { DigestSource } from '../repair/digest-source.ts';
+import type { TombstoneSource } from '../repair/tombstone-source.ts';
 import type { ListSource } from '../replication/list-source.ts';
 import type { BodyStaging } from '../replication/body-staging.ts';
 import type { Replica } from '../replication/replica.ts';
@@ -22,6 +23,7 @@ export interface RequestRouterDeps {
   readonly copies: CopySource;
   readonly digests: DigestSource;
   readonly missed: (request: MissedRequest) => MissedReply;
+  readonly tombstones: TombstoneSource;
   readonly positionCheck: (request: PositionCheckRequest) => PositionCheckReply;
 }
 
@@ -48,7 +50,7 @@ export class RequestRouter implements RequestHandler {
   }
 
   #dispatch(from: PeerIdentity, request: PeerRequest, deadlineMs: number): PeerReply | Promise<PeerReply> {
-    const { membership, replica, staging, lists, copies, digests, missed, positionCheck } = this.#deps;
+    const { membership, replica, staging, lists, copies, digests, missed, tombstones, positionCheck } = this.#deps;
     switch (request.kind) {
       case 'ping':
       case 'probe':
@@ -95,6 +97,10 @@ export class RequestRouter implements RequestHandler {
         return digests.digests(from.nodeId, request);
       case 'missed':
         return missed(request);
+      case 'tombstones':
+        return tombstones.tombstones(request);
+      case 'erase':
+        return tombstones.erase(request);
       default:
         return assertNever(request);
     }

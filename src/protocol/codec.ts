@@ -1,6 +1,7 @@
 /**
  * Messages to frames and back. The table has one entry for each kind of message (the compiler counts), made of the
- * families ring, layout, register, copy, stage, list and repair; the limits of a type come from the same entry that encodes it.
+ * families ring, layout, register, copy, stage, list, repair and erasure; the limits of a type come from the same entry that
+ * encodes it.
  *
  * Invariants: decode(encode(m)) equals m; decoding never throws and never allocates more than the frame's own size
  * times a small constant, whatever the bytes (I24). A frame longer than its type's limits is never sent.
@@ -8,6 +9,7 @@
 import { DecodeError, BinaryReader } from '../encoding/binary-reader.ts';
 import { BinaryWriter } from '../encoding/binary-writer.ts';
 import { COPY_CODECS } from './copy-codec.ts';
+import { ERASURE_CODECS } from './erasure-codec.ts';
 import { FRAME_HEADER_BYTES, sealFrame, type Envelope, type Frame, type FrameLimits } from './frame.ts';
 import { HELLO_LIMITS, HELLO_TYPE, REFUSAL_TYPE } from './hello.ts';
 import { LAYOUT_CODECS } from './layout-codec.ts';
@@ -29,6 +31,7 @@ const CODECS: { readonly [K in MessageKind]: MessageCodec<Extract<PeerMessage, {
   ...STAGE_CODECS,
   ...LIST_CODECS,
   ...REPAIR_CODECS,
+  ...ERASURE_CODECS,
 };
 
 /** Kinds that may answer a request, beside `fault`. */
@@ -62,6 +65,8 @@ const REPLY_KINDS: { readonly [K in RequestKind]: readonly ReplyByRequest[K]['ki
   'list': ['list-reply', 'stale-epoch'],
   'digests': ['digests-reply', 'stale-epoch'],
   'missed': ['missed-reply'],
+  'tombstones': ['tombstones-reply', 'stale-epoch'],
+  'erase': ['erase-reply', 'stale-epoch'],
 };
 
 export const REQUEST_KINDS = Object.keys(REPLY_KINDS) as readonly RequestKind[];

@@ -9,7 +9,7 @@ import type { ObjectKey } from '../domain/ring-position.ts';
 import { BinaryReader, DecodeError } from '../encoding/binary-reader.ts';
 import { BinaryWriter } from '../encoding/binary-writer.ts';
 import {
-  NO_BODY, readAccepted, readBodyPresence, readName, readPosition, writeAccepted, writeBodyPresence, writePosition, type MessageCodec,
+  NO_BODY, readAccepted, readBodyPresence, readName, readPosition, readWord, writeAccepted, writeBodyPresence, writePosition, writeWord, type MessageCodec,
 } from './message-fields.ts';
 import type {
   BodyFetchReply, BodyFetchRequest, FaultReply, InspectReply, InspectRequest, PageEntry, PageReply, PageRequest, ReceiptsReply,
@@ -27,6 +27,7 @@ const RECEIPT_ENTRY_BYTES = KEY_BYTES + BALLOT_BYTES;
 export const PAGE_ENTRIES_MAX = 8192;
 export const RECORD_KEYS_MAX = 8192;
 export const RECEIPTS_MAX = 16_384;
+const RECEIPT_STATES: readonly ReceiptsReply['states'][number][] = ['lacking', 'held', 'erased'];
 const DETAIL_BYTES_MAX = 4096;
 
 /** Bytes that all records of a `records-reply` may take in its head (see transferredRecordBytes). */
@@ -166,8 +167,8 @@ export const COPY_CODECS: {
   },
   'receipts-reply': {
     ...HEAD_ONLY, type: 0x57,
-    write: (w, m) => { w.u64(m.epoch); w.list(m.isHeld, (v, isHeld) => { v.bool(isHeld); }); return NO_BODY; },
-    read: (r) => ({ kind: 'receipts-reply', epoch: r.u64(), isHeld: r.list(RECEIPTS_MAX, 1, (v) => v.bool()) }),
+    write: (w, m) => { w.u64(m.epoch); w.list(m.states, (v, state) => { writeWord(v, RECEIPT_STATES, state); }); return NO_BODY; },
+    read: (r) => ({ kind: 'receipts-reply', epoch: r.u64(), states: r.list(RECEIPTS_MAX, 1, (v) => readWord(v, RECEIPT_STATES)) }),
   },
   'inspect': {
     ...HEAD_ONLY, type: 0x58,

@@ -468,8 +468,8 @@ export interface ReceiptsRequest {
 export interface ReceiptsReply {
   readonly kind: 'receipts-reply';
   readonly epoch: Epoch;
-  /** One for each entry, in order. */
-  readonly isHeld: readonly boolean[];
+  /** One for each entry, in order. erased: no value here, and a floor at least as high as the record's ballot. */
+  readonly states: readonly ('lacking' | 'held' | 'erased')[];
 }
 
 /** What this replica really holds for a name: for `explain`. The digest is computed from the stored bytes. */
@@ -533,6 +533,33 @@ export interface MissedReply {
   readonly taken: number;
 }
 
+// ------------------------------------------------------------------------------------------------------- erasure
+
+/** What this replica shows of tombstones that another one would like to erase (rule R13). */
+export interface TombstonesRequest {
+  readonly kind: 'tombstones';
+  readonly epoch: Epoch;
+  readonly entries: readonly { readonly key: ObjectKey; readonly ballot: Ballot }[];
+}
+export interface TombstonesReply {
+  readonly kind: 'tombstones-reply';
+  readonly epoch: Epoch;
+  /** One for each entry, in order: exactly this tombstone or erased already, or anything else. */
+  readonly isAlike: readonly boolean[];
+}
+
+/** All replicas showed these tombstones alike: erase each that still is so here. */
+export interface EraseRequest {
+  readonly kind: 'erase';
+  readonly epoch: Epoch;
+  readonly entries: readonly { readonly key: ObjectKey; readonly ballot: Ballot }[];
+}
+export interface EraseReply {
+  readonly kind: 'erase-reply';
+  readonly epoch: Epoch;
+  readonly erased: number;
+}
+
 // -------------------------------------------------------------------------------------------------------- unions
 
 /** Reply kinds by request kind. */
@@ -566,6 +593,8 @@ export interface ReplyByRequest {
   'list': ListReply | StaleEpochReply;
   'digests': DigestsReply | StaleEpochReply;
   'missed': MissedReply;
+  'tombstones': TombstonesReply | StaleEpochReply;
+  'erase': EraseReply | StaleEpochReply;
 }
 
 export type PeerRequest =
@@ -573,7 +602,7 @@ export type PeerRequest =
   | LayoutFetchRequest | LayoutAnnounceRequest | LayoutPrepareRequest | LayoutAcceptRequest | RecoverPrepareRequest | RecoverAdoptRequest | CaughtRequest
   | PositionCheckRequest | PrepareRequest | AcceptRequest | ReadRequest | BodyFetchRequest | PageRequest
   | RecordsRequest | ReceiptsRequest | InspectRequest | StageRequest | StageEndRequest | StageAbortRequest | ListRequest
-  | DigestsRequest | MissedRequest;
+  | DigestsRequest | MissedRequest | TombstonesRequest | EraseRequest;
 
 export type RequestKind = PeerRequest['kind'];
 type RequestByKind = { readonly [K in RequestKind]: Extract<PeerRequest, { kind: K }> };
@@ -586,7 +615,7 @@ export type PeerMessage = PeerRequest | PeerReply;
 export type Channel = 'control' | 'data' | 'body';
 
 const DATA_KINDS: ReadonlySet<RequestKind> = new Set<RequestKind>([
-  'prepare', 'accept', 'read', 'page', 'records', 'receipts', 'inspect', 'list', 'digests', 'missed',
+  'prepare', 'accept', 'read', 'page', 'records', 'receipts', 'inspect', 'list', 'digests', 'missed', 'tombstones', 'erase',
 ]);
 const BODY_KINDS: ReadonlySet<RequestKind> = new Set<RequestKind>(['stage', 'stage-end', 'stage-abort', 'body-fetch']);
 

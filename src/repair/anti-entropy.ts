@@ -203,7 +203,7 @@ export class AntiEntropy {
     const outcomes: PullOutcome[] = [];
     const worker = async (): Promise<void> => {
       for (let arc = queue.shift(); arc !== undefined; arc = queue.shift()) {
-        const outcome = await new ArcPull(this.#deps, this.#options, { epoch, arc, sources: [source], needed: 1 }).run();
+        const outcome = await new ArcPull(this.#deps, this.#options, { epoch, isMoving: false, arc, sources: [source], needed: 1 }).run();
         outcomes.push(outcome);
         if (outcome !== 'done') return;
       }

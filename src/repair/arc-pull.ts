@@ -4,8 +4,9 @@
  * Each step asks every reachable source for its next page, waits for enough of them, and handles the keys that all of
  * these pages cover. A key whose highest accepted ballot among the sources is above ours is taken with its body
  * (rule R10: same epoch, above our accepted, not below our promise), or, when a promise stands in the way, settled by an
- * identity round on that key. A large body comes first, by a pull of its own (transfer/body-pull.ts). Keys that are already here are only compared, so a pull that was broken off goes on
- * where it stood without a stored cursor, and a retained member moves no bytes for what it has.
+ * identity round on that key. In a stable layout the floor of an absent key stands in the way too (register/take.ts). A large
+ * body comes first, by a pull of its own (transfer/body-pull.ts). Keys that are already here are only compared, so a pull that
+ * was broken off goes on where it stood without a stored cursor, and a retained member moves no bytes for what it has.
  *
  * Every reply has to be of the epoch in which the pull began; when our own epoch moves on, the pull ends.
  * Source: protocol sections A.4 (8), E (2, 3), rules R10, R11.
@@ -19,7 +20,7 @@ import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
 import type { Rules } from '../domain/rules.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
 import type { PageReply, RecordsReply, TransferredRecord } from '../protocol/message.ts';
-import { decideTake } from '../register/take.ts';
+import { decideRepair } from '../register/take.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
 import type { RegisterStore } from '../storage/register-store.ts';
 import type { BodyPull } from '../transfer/body-pull.ts';
@@ -29,8 +30,8 @@ export interface ArcPullDeps {
   readonly store: RegisterStore;
   readonly views: ViewSource;
   readonly rules: Rules;
-  /** Re-accepts the highest value of a name with a ballot above every promise; resolves true when that was chosen. */
-  readonly identityRound: (name: string) => Promise<boolean>;
+  /** Re-accepts the highest value of a name with a ballot above every promise and above `above`; true when that was chosen. */
+  readonly identityRound: (name: string, above: Ballot) => Promise<boolean>;
   /** Brings large bodies here. */
   readonly pulls: BodyPull;
   /** Resolves when background work may move more than these bytes, which it has moved. */
@@ -50,6 +51,8 @@ export interface ArcPullOptions {
 
 export interface PullTask {
   readonly epoch: Epoch;
+  /** The layout of that epoch is moving: then nothing is erased, and records are taken whatever the floor (rule R11). */
+  readonly isMoving: boolean;
   /** Must not wrap over 0 (see linearArcs), so that key order is clockwise order. */
   readonly arc: RingArc;
   /** Whom to pull from: other members of the set, reachable ones first. */
@@ -197,9 +200,9 @@ export class ArcPull {
     for (;;) {
       const head = store.head(key);
       const state = { promised: head?.promised ?? ZERO_BALLOT, accepted: head?.accepted ?? ZERO_BALLOT, floor: store.floor(key) };
-      const decision = decideTake(state, ballot, rules);
-      if (decision === 'already-higher') return 'done';
-      if (decision === 'promise-in-the-way') return (await this.#deps.identityRound(name)) ? 'done' : 'failed';
+      const decision = decideRepair(this.#task.isMoving ? { ...state, floor: ZERO_BALLOT } : state, ballot, record.kind, rules);
+      if (decision.kind === 'choose-again') return (await this.#deps.identityRound(name, decision.above)) ? 'done' : 'failed';
+      if (decision.kind !== 'take') return 'done';
       if (large === null || !rules.takeObeysPromise || store.holdsBody(key, large.bodyId)) break;
       if ((await this.#deps.pulls.pull({ key, name, body: large, holders: this.#holders(source), isBackground: true })) !== 'held') return 'failed';
       // Everything may have changed in the meantime.

@@ -58,6 +58,7 @@ interface ArcTask {
   readonly sources: readonly PeerTarget[];
   readonly needed: number;
   readonly isMoved: boolean;
+  readonly isLayoutMoving: boolean;
 }
 
 export class CatchUp {
@@ -132,6 +133,7 @@ export class CatchUp {
         sources: toTargets(arc.old),
         needed: Math.floor(arc.old.length / 2) + 1 - (arc.old.includes(self) ? 1 : 0),
         isMoved,
+        isLayoutMoving: layout.phase === 'moving',
       });
     }
     if (this.#left.size === 0) this.#isBehind = false;
@@ -181,7 +183,7 @@ export class CatchUp {
   async #pull(task: ArcTask, run: number): Promise<void> {
     const { sources, needed } = task;
     for (const arc of task.pieces) {
-      const outcome = await new ArcPull(this.#deps, this.#options, { epoch: this.#epoch, arc, sources, needed }).run();
+      const outcome = await new ArcPull(this.#deps, this.#options, { epoch: this.#epoch, isMoving: task.isLayoutMoving, arc, sources, needed }).run();
       if (run !== this.#run || outcome !== 'done') return;
     }
     this.#left.delete(task.end);

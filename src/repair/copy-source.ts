@@ -94,18 +94,19 @@ export class CopySource {
     return { kind: 'records-reply', epoch: request.epoch, records, answered, body: bodies.length === 0 ? null : Buffer.concat(bodies) };
   }
 
-  /** Whether each record, or a later one of its key, is durable here. */
+  /** Whether each record, or a later one of its key, is durable here, or was erased. */
   async receipts(request: ReceiptsRequest): Promise<ReceiptsReply | StaleEpochReply> {
     const { store, views } = this.#deps;
     for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
     const stale = epochMismatch(views, request.epoch);
     if (stale !== null) return stale;
-    const isHeld = request.entries.map(({ key, accepted }) => {
+    const states = request.entries.map(({ key, accepted }): ReceiptsReply['states'][number] => {
       const head = store.head(key);
-      return head !== null && head.kind !== 'none' && compareBallots(head.accepted, accepted) >= 0;
+      if (head !== null && head.kind !== 'none') return compareBallots(head.accepted, accepted) >= 0 ? 'held' : 'lacking';
+      return compareBallots(store.floor(key), accepted) >= 0 ? 'erased' : 'lacking';
     });
     await store.flushed();
-    return { kind: 'receipts-reply', epoch: request.epoch, isHeld };
+    return { kind: 'receipts-reply', epoch: request.epoch, states };
   }
 
   async #inlineBody(key: TransferredRecord['key'], record: ObjectRecord): Promise<Buffer | null> {

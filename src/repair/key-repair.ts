@@ -212,7 +212,7 @@ export class KeyRepair {
     const needed = majorityOf(old.length) - (old.includes(self) ? 1 : 0);
     const before = (position === 0 ? ringSize(layout.keyBits) - 1 : position - 1) as Position;
     for (const arc of linearArcs({ from: before, to: position }, layout.keyBits)) {
-      const outcome = await new ArcPull(this.#deps, this.#options, { epoch: layout.epoch, arc, sources, needed }).run();
+      const outcome = await new ArcPull(this.#deps, this.#options, { epoch: layout.epoch, isMoving: layout.phase === 'moving', arc, sources, needed }).run();
       if (outcome !== 'done') return outcome;
     }
     return this.#bringBody(key);

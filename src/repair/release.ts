@@ -1,7 +1,9 @@
 /**
  * Release: an ex-owner lets go of registers that it no longer has to hold, each only after *all* members of the arc's
  * replica set gave a receipt for it (that record or a later one, durable, with its body). Without every receipt it keeps
- * the copy and asks again later: an unfinished release costs space, never data. Only in a stable layout.
+ * the copy and asks again later: an unfinished release costs space, never data. Only in a stable layout. A tombstone may
+ * have been erased there meanwhile (rule R13): a replica with no value and a floor that high has no more use for it. For an
+ * object that counts only when all say so, because a floor is that of a whole bucket and may be another key's.
  *
  * Where all answer and no majority of them holds anything as high, they are asked to choose again (lone-record.ts).
  *
@@ -162,7 +164,8 @@ export class Release {
   /** For each entry what the replicas say. A bare promise needs none: this node has no vote here. */
   async #receipts(layout: Layout, arc: ReplicaSets, entries: readonly ScanEntry[]): Promise<readonly Receipts[]> {
     const asked = entries.filter((e) => !isZeroBallot(e.accepted));
-    const confirmed = new Map<ObjectKey, number>();
+    const held = new Map<ObjectKey, number>();
+    const erased = new Map<ObjectKey, number>();
     let answers = 0;
     if (asked.length > 0) {
       const addresses = new Map(layout.members.map((m) => [m.nodeId, m.advertise]));
@@ -174,16 +177,21 @@ export class Release {
         );
         if (outcome.kind !== 'reply' || outcome.reply.kind !== 'receipts-reply' || outcome.reply.epoch !== layout.epoch) return;
         answers += 1;
-        for (const [i, isHeld] of outcome.reply.isHeld.entries()) {
+        for (const [i, state] of outcome.reply.states.entries()) {
           const key = asked[i]?.key;
-          if (isHeld && key !== undefined) confirmed.set(key, (confirmed.get(key) ?? 0) + 1);
+          if (key === undefined || state === 'lacking') continue;
+          const counted = state === 'held' ? held : erased;
+          counted.set(key, (counted.get(key) ?? 0) + 1);
         }
       }));
     }
-    return entries.map((e) => {
-      if (isZeroBallot(e.accepted) || confirmed.get(e.key) === arc.new.length) return 'all';
+    return entries.map(({ key, kind, accepted }) => {
+      if (isZeroBallot(accepted)) return 'all';
+      const [heldBy, erasedBy] = [held.get(key) ?? 0, erased.get(key) ?? 0];
+      const all = arc.new.length;
+      if (heldBy === all || erasedBy === all || (kind === 'tombstone' && heldBy + erasedBy === all)) return 'all';
       // What a majority holds was brought here by the move, and the others are on their way to it.
-      return answers === arc.new.length && (confirmed.get(e.key) ?? 0) < majorityOf(answers) ? 'lone' : 'waits';
+      return answers === all && heldBy < majorityOf(all) ? 'lone' : 'waits';
     });
   }
 }

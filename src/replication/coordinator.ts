@@ -8,7 +8,7 @@
  * Source: protocol sections C.2 to C.4; [CASPaxos] "The protocol".
  */
 import { hash } from 'node:crypto';
-import { ballotText } from '../domain/ballot.ts';
+import { ballotText, ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
 import type { ErrorCode } from '../domain/error-catalogue.ts';
 import { assertNever } from '../domain/assert.ts';
 import type { BodyId, Epoch, NodeId, OpId } from '../domain/ids.ts';
@@ -78,7 +78,7 @@ export class Coordinator {
     this.#options = options;
     this.#stager = new BodyStager(this.#context, options);
     this.#queue = new KeyQueue(options.keyWaitingMax);
-    this.#resolver = new OutcomeResolver(deps.clock, (name) => this.identityRound(name), options.resolver);
+    this.#resolver = new OutcomeResolver(deps.clock, (name) => this.identityRound(name, ZERO_BALLOT), options.resolver);
   }
 
   /** Operations in work, and names whose outcome is being resolved. */
@@ -194,7 +194,7 @@ export class Coordinator {
         void readNearest(this.#context, name, wantBody, deadline).then(done);
         return;
       }
-      const identity = (end: (end: WriteEnd) => void): void => { this.#identity(name, deadline, end); };
+      const identity = (end: (end: WriteEnd) => void): void => { this.#identity(name, ZERO_BALLOT, deadline, end); };
       new ReadRun(this.#context, name, wantBody, deadline, identity, done).begin();
     });
   }
@@ -208,17 +208,20 @@ export class Coordinator {
     return outcome;
   }
 
-  /** Chooses again whatever the name has, above every promise; true when a value, or its absence, is settled. Never rejects. */
-  identityRound(name: string): Promise<boolean> {
+  /**
+   * Chooses again whatever the name has, above every promise and above `above`; true when a value, or its absence, is settled.
+   * Never rejects.
+   */
+  identityRound(name: string, above: Ballot): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#identity(name, this.#deadline(), (end) => { resolve(end.kind === 'settled' && end.result.kind === 'unchanged'); });
+      this.#identity(name, above, this.#deadline(), (end) => { resolve(end.kind === 'settled' && end.result.kind === 'unchanged'); });
     });
   }
 
   /** The same for a question about one epoch: failed when it was answered in another. */
   settle(name: string, epoch: Epoch): Promise<'chosen' | 'absent' | 'failed'> {
     return new Promise((resolve) => {
-      this.#identity(name, this.#deadline(), (end) => {
+      this.#identity(name, ZERO_BALLOT, this.#deadline(), (end) => {
         if (end.kind !== 'settled' || end.result.kind !== 'unchanged' || end.round.view.layout.epoch !== epoch) resolve('failed');
         else resolve(end.result.current === null ? 'absent' : 'chosen');
       });
@@ -235,8 +238,8 @@ export class Coordinator {
     return plusMs(this.#context.clock.monotonicNow(), this.#options.operationDeadlineMs);
   }
 
-  #identity(name: string, deadline: MonotonicMs, done: (end: WriteEnd) => void): void {
-    const isQueued = this.#inTurn(name, { kind: 'identity' }, null, deadline, done);
+  #identity(name: string, above: Ballot, deadline: MonotonicMs, done: (end: WriteEnd) => void): void {
+    const isQueued = this.#inTurn(name, { kind: 'identity' }, null, above, deadline, done);
     if (!isQueued) done({ kind: 'gave-up', isProposed: false, reason: 'no-quorum' });
   }
 
@@ -246,7 +249,7 @@ export class Coordinator {
       return;
     }
     this.#inWork++;
-    const isQueued = this.#inTurn(name, intent, body, this.#deadline(), (end) => {
+    const isQueued = this.#inTurn(name, intent, body, ZERO_BALLOT, this.#deadline(), (end) => {
       this.#inWork--;
       done(end);
     });
@@ -255,12 +258,12 @@ export class Coordinator {
     refuse({ kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail: 'too many writes of this name wait' });
   }
 
-  #inTurn(name: string, intent: WriteIntent, body: WriteBody, deadline: MonotonicMs, done: (end: WriteEnd) => void): boolean {
+  #inTurn(name: string, intent: WriteIntent, body: WriteBody, above: Ballot, deadline: MonotonicMs, done: (end: WriteEnd) => void): boolean {
     return this.#queue.enter(name, () => {
       new WriteRun(this.#context, name, intent, body, deadline, (end) => {
         done(end);
         this.#queue.leave(name);
-      }).begin();
+      }).begin(above);
     });
   }
 

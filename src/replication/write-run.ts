@@ -12,7 +12,7 @@
  * Source: protocol section C.2, rules R2, R3, R9.
  */
 import { assertNever } from '../domain/assert.ts';
-import { ZERO_BALLOT, type Ballot } from '../domain/ballot.ts';
+import type { Ballot } from '../domain/ballot.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { plusMs, type MonotonicMs } from '../domain/instant.ts';
 import type { Position } from '../domain/ring-position.ts';
@@ -84,7 +84,8 @@ export class WriteRun {
     this.#done = done;
   }
 
-  begin(refused: Ballot = ZERO_BALLOT): void {
+  /** With a ballot above `refused`. */
+  begin(refused: Ballot): void {
     if (this.#isOver) return;
     const { views, clock, ballots } = this.#context;
     const view = views.current();

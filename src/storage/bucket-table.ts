@@ -2,7 +2,7 @@
  * One value for each of the 65,536 buckets, in two levels of 256 so that an almost empty store stays small. The bucket of a
  * key is its top 16 bits: an arc of the ring is a run of buckets, and scans skip what isn't there.
  */
-import { alignedPosition, ringSize, type RingArc } from '../domain/ring-position.ts';
+import { alignedPosition, ringSize, type ObjectKey, type RingArc } from '../domain/ring-position.ts';
 
 export const BUCKET_COUNT = 65_536;
 const PAGE_BUCKETS = 256;
@@ -54,6 +54,10 @@ export function spansOf(arc: RingArc, keyBits: number): readonly Span[] {
 
 export function bucketOfAligned(position: number): number {
   return Math.floor(position / 2 ** BITS_BELOW_BUCKET);
+}
+
+export function bucketOfKey(key: ObjectKey): number {
+  return parseInt(key.slice(0, 4), 16);
 }
 
 /** Buckets that the arc touches. */

@@ -91,6 +91,7 @@ export class KeyIndex {
   readonly #wanted = Buffer.alloc(KEY_BYTES);
   #registers = 0;
   #objects = 0;
+  #tombstones = 0;
   #bodyBytes = 0;
   #allocatedBytes = 0;
   #beforeChange: ((bucket: number) => void) | null = null;
@@ -100,6 +101,9 @@ export class KeyIndex {
   }
   get objects(): number {
     return this.#objects;
+  }
+  get tombstones(): number {
+    return this.#tombstones;
   }
   /** Bytes of the bodies that accepted records name. */
   get bodyBytes(): number {
@@ -339,7 +343,10 @@ export class KeyIndex {
     const hlcHigh = bytes.readUIntBE(at + ACCEPTED + 4, 3);
     entryDigest(this.#digest, bucket, bytes, at, bytes.readUInt32BE(at + ACCEPTED), hlcHigh, bytes.readUInt32BE(at + ACCEPTED + 7), words);
     this.tree.toggle(bucket, this.#digest, kind === 1 ? sign : 0);
-    if (kind !== 1) return;
+    if (kind !== 1) {
+      this.#tombstones += sign;
+      return;
+    }
     this.#objects += sign;
     this.#bodyBytes += sign * bytes.readUIntBE(at + SIZE, 6);
   }

@@ -39,6 +39,8 @@ export type LogRecord =
   | { readonly kind: 'move-record'; readonly key: ObjectKey; readonly name: string; readonly ballot: Ballot; readonly from: number; readonly record: ObjectRecord }
   /** The body at log position `from` is behind this record now. `key`: whose record names it; null: it is staged. */
   | { readonly kind: 'move-body'; readonly key: ObjectKey | null; readonly bodyId: BodyId; readonly from: number }
+  /** The tombstones at these ballots go, and the floors of their buckets rise to them, in one step (rule R13). */
+  | { readonly kind: 'erase'; readonly entries: readonly { readonly key: ObjectKey; readonly ballot: Ballot }[] }
   /** The body's file is in its place, whole and durable. */
   | { readonly kind: 'body-file'; readonly key: ObjectKey; readonly bodyId: BodyId; readonly size: number; readonly sha256: string };
 
@@ -57,6 +59,7 @@ const TYPE_NUMBERS: Readonly<Record<LogRecord['kind'], number>> = {
   'body-file': 12,
   'move-record': 13,
   'move-body': 14,
+  'erase': 25,
 };
 
 const KINDS = new Map(Object.entries(TYPE_NUMBERS).map(([kind, number]) => [number, kind as LogRecord['kind']]));
@@ -126,6 +129,9 @@ export function writeLogRecord(writer: BinaryWriter, record: LogRecord): void {
     case 'abandon-layout':
       writer.hex(record.clusterId, 16);
       return;
+    case 'erase':
+      writer.list(record.entries, (w, { key, ballot }) => { w.hex(key, 20); w.ballot(ballot); });
+      return;
     case 'body-file':
       writer.hex(record.key, 20);
       writer.hex(record.bodyId, 16);
@@ -177,6 +183,8 @@ function readFields(kind: LogRecord['kind'], reader: BinaryReader): LogRecord {
       return { kind, peer: reader.hex(16) as NodeId, boot: reader.u64(), position: reader.u64() };
     case 'abandon-layout':
       return { kind, clusterId: reader.hex(16) as ClusterId };
+    case 'erase':
+      return { kind, entries: reader.list(LIST_MAX, 20, (r) => ({ key: readKey(r), ballot: r.ballot() })) };
     case 'body-file':
       return { kind, key: readKey(reader), bodyId: reader.hex(16) as BodyId, size: reader.u64(), sha256: reader.hex(32) };
     default:

@@ -25,7 +25,7 @@ import type { Log as OperatorLog } from '../ports/log.ts';
 import type { Random } from '../ports/random.ts';
 import { fullDisk } from './body-disk.ts';
 import { takeInventory, type Inventory } from './body-inventory.ts';
-import { bucketsOf } from './bucket-table.ts';
+import { bucketOfKey, bucketsOf } from './bucket-table.ts';
 import { ByteBoundedCache } from './byte-bounded-cache.ts';
 import { HeldBodies } from './held-bodies.ts';
 import type { Identity } from './identity-file.ts';
@@ -33,7 +33,7 @@ import type { IndexEntry } from './key-index.ts';
 import { Log, type Appended } from './log.ts';
 import type { LogRecord } from './log-record.ts';
 import { LogUpkeep, type LogUpkeepTuning, type UpkeepReport } from './log-upkeep.ts';
-import type { BodyWriter, LayoutSlot, LoadedRecord, NamedEntry, NodeStateStore, RegisterHead, RegisterStore, ScanEntry } from './register-store.ts';
+import type { BodyWriter, LayoutSlot, LoadedRecord, NamedEntry, NodeStateStore, RegisterHead, RegisterStore, ScanEntry, StoreTotals, TombstoneEntry } from './register-store.ts';
 import { SpaceGuard, type SpaceTuning, type SpaceView } from './space-guard.ts';
 import type { Verified } from './scrub.ts';
 import { openStoreDirectory, type OpenRefusal, type StoreDirectory } from './store-directory.ts';
@@ -193,7 +193,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   }
 
   floor(key: ObjectKey): Ballot {
-    return this.#state.floors.get(parseInt(key.slice(0, 4), 16));
+    return this.#state.floors.get(bucketOfKey(key));
   }
 
   async load(key: ObjectKey, head: RegisterHead): Promise<LoadedRecord | null> {
@@ -318,9 +318,22 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     return this.#space.view();
   }
 
-  totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } {
-    const { registers, objects, bodyBytes } = this.#state.index;
-    return { registers, objects, bodyBytes, logBytes: this.#log.bytes };
+  scanTombstones(arc: RingArc, after: ObjectKey | null, looks: number): { readonly entries: readonly TombstoneEntry[]; readonly next: ObjectKey | null } {
+    const entries: TombstoneEntry[] = [];
+    let left = looks;
+    let last: ObjectKey | null = null;
+    const ended = this.#state.walk(arc, after, (key, { kind, accepted, version }) => {
+      if (left-- === 0) return 'stop';
+      last = key;
+      if (kind === 'tombstone') entries.push({ key, accepted, version });
+      return 'go-on';
+    });
+    return { entries, next: ended === 'end' ? null : last };
+  }
+
+  totals(): StoreTotals {
+    const { registers, objects, tombstones, bodyBytes } = this.#state.index;
+    return { registers, objects, tombstones, bodyBytes, logBytes: this.#log.bytes };
   }
 
   /** Checkpoints and compaction, as they are now. */
@@ -356,6 +369,16 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     const { index } = this.#state;
     const keys = entries.filter(({ key, accepted }) => equalBallots(index.find(key)?.accepted ?? ZERO_BALLOT, accepted)).map(({ key }) => key);
     return keys.length === 0 ? Promise.resolve() : this.#change({ kind: 'release', keys }, null, 'all');
+  }
+
+  async erase(entries: readonly { readonly key: ObjectKey; readonly ballot: Ballot }[]): Promise<number> {
+    const { index } = this.#state;
+    const erased = entries.filter(({ key, ballot }) => {
+      const entry = index.find(key);
+      return entry !== null && entry.kind === 'tombstone' && equalBallots(entry.promised, ballot) && equalBallots(entry.accepted, ballot);
+    });
+    if (erased.length > 0) await this.#change({ kind: 'erase', entries: erased }, null, 'all');
+    return erased.length;
   }
 
   // ------------------------------------------------------------------------------------------------------- node state

@@ -52,6 +52,23 @@ export interface BodyWriter {
   abort(keep: 'keep' | 'drop'): Promise<void>;
 }
 
+export interface TombstoneEntry {
+  readonly key: ObjectKey;
+  readonly accepted: Ballot;
+  /** The ballot of the delete. */
+  readonly version: Ballot;
+}
+
+export interface StoreTotals {
+  /** Objects, tombstones and bare promises in the index. */
+  readonly registers: number;
+  readonly objects: number;
+  readonly tombstones: number;
+  /** Bytes of live bodies. */
+  readonly bodyBytes: number;
+  readonly logBytes: number;
+}
+
 /** What a listing shows of one register: live objects and tombstones, so that a newer tombstone hides an older object. */
 export interface NamedEntry {
   readonly name: string;
@@ -107,6 +124,14 @@ export interface RegisterStore {
    */
   scanNames(prefix: string, from: { readonly name: string; readonly isInclusive: boolean } | null, limit: number): { readonly entries: readonly NamedEntry[]; readonly isLast: boolean };
 
+  /** Tombstones of the arc after the cursor in key order, among the next `looks` registers. `next`: where to go on; null: at the end. */
+  scanTombstones(arc: RingArc, after: ObjectKey | null, looks: number): { readonly entries: readonly TombstoneEntry[]; readonly next: ObjectKey | null };
+  /**
+   * Forgets tombstones, each only if it still is promised and accepted at this very ballot, and raises the floor of its bucket to
+   * that ballot in the same durable step (rule R13). Resolves with how many went.
+   */
+  erase(entries: readonly { readonly key: ObjectKey; readonly ballot: Ballot }[]): Promise<number>;
+
   /** Highest floor of the buckets the arc touches. */
   floorOf(arc: RingArc): Ballot;
   /** Raises the floor of the buckets that the arc touches (catch-up takes over the highest floor, R11). */
@@ -129,8 +154,7 @@ export interface RegisterStore {
    */
   spaceLevel(): SpaceLevel;
 
-  /** Objects and tombstones in the index, and bytes of live bodies. */
-  totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number };
+  totals(): StoreTotals;
 }
 
 /** The acceptor slot of the layout chain for instance layout.epoch + 1. */

@@ -10,7 +10,7 @@ import { maxBallot, ZERO_BALLOT } from '../domain/ballot.ts';
 import type { MonotonicMs } from '../domain/instant.ts';
 import type { BodyId } from '../domain/ids.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
-import { BUCKET_COUNT, bucketOfAligned, bucketsOf, spansOf, wholeBucketsOf } from './bucket-table.ts';
+import { BUCKET_COUNT, bucketOfAligned, bucketOfKey, bucketsOf, spansOf, wholeBucketsOf } from './bucket-table.ts';
 import { FloorMap } from './floor-map.ts';
 import { addDigest, digestOf, DIGEST_WORDS, PAGE_BUCKETS, PAGE_COUNT } from './hash-tree.ts';
 import { visitStretches } from './hash-stretches.ts';
@@ -80,6 +80,14 @@ export class StoreState {
       case 'release':
         for (const key of record.keys) this.#release(key);
         this.names.sweep(Math.ceil(record.keys.length / RELEASES_PER_SWEPT_BLOCK));
+        return;
+      case 'erase':
+        for (const { key, ballot } of record.entries) {
+          this.#release(key);
+          const bucket = bucketOfKey(key);
+          this.floors.raise({ first: bucket, last: bucket }, ballot);
+        }
+        this.names.sweep(Math.ceil(record.entries.length / RELEASES_PER_SWEPT_BLOCK));
         return;
       case 'adopt-layout':
         this.#discard(record.discards, now);

@@ -47,6 +47,8 @@ async function writeEverything(store: ObjectStore): Promise<void> {
   await store.promise(keyAt(4), 'left', ballot(12), null);
   await store.release([{ key: keyAt(4), accepted: ZERO_BALLOT }]);
   await store.abandonLayout(node(7) as string as ClusterId);
+  await store.accept(keyAt(5), 'erased', ballot(13), tombstone(ballot(13)));
+  await store.erase([{ key: keyAt(5), ballot: ballot(13) }]);
 }
 
 describe('storage format version 1', () => {
@@ -66,6 +68,8 @@ describe('storage format version 1', () => {
     expect(store.caught()).toEqual(new Set([100, 200]));
     expect(store.remembered(node(2))).toEqual({ boot: 4, position: 12_345 });
     expect(store.floor(keyAt(2 ** 32))).toEqual(ballot(9));
+    expect(store.floor(keyAt(5))).toEqual(ballot(13));
+    expect(store.head(keyAt(5))).toBe(null);
     expect(store.totals()).toMatchObject({ registers: 2, objects: 1, bodyBytes: 3 });
     for (const [key, name, record] of [[keyAt(1), 'käse.txt', liveRecord(ballot(10), bodyId(1), 3)], [keyAt(2), 'gone', tombstone(ballot(11))]] as const) {
       const head = store.head(key);

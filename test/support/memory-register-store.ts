@@ -4,8 +4,9 @@ import type { BodyId } from '../../src/domain/ids.ts';
 import type { ObjectKey } from '../../src/domain/ring-position.ts';
 import type { SpaceLevel } from '../../src/domain/space-level.ts';
 import type { ObjectRecord } from '../../src/domain/stored-object.ts';
+import { decideErase } from '../../src/register/erasure.ts';
 import { addDigest, digestOf, DIGEST_WORDS } from '../../src/storage/hash-tree.ts';
-import type { BodyWriter, LoadedRecord, NamedEntry, RegisterHead, RegisterStore, RingArc, ScanEntry } from '../../src/storage/register-store.ts';
+import type { BodyWriter, LoadedRecord, NamedEntry, RegisterHead, RegisterStore, RingArc, ScanEntry, StoreTotals, TombstoneEntry } from '../../src/storage/register-store.ts';
 
 /**
  * A RegisterStore without a disk. Changes apply at once and are durable at once, or, between `hold()` and `release()`,
@@ -176,8 +177,28 @@ export class MemoryRegisterStore implements RegisterStore {
     return this.totals().objects;
   }
 
-  totals(): { readonly registers: number; readonly objects: number; readonly bodyBytes: number; readonly logBytes: number } {
+  scanTombstones(): { readonly entries: readonly TombstoneEntry[]; readonly next: ObjectKey | null } {
+    const entries = [...this.#heads].filter(([, head]) => head.kind === 'tombstone')
+      .map(([key, { accepted, recordAt }]) => ({ key, accepted, version: (recordAt as LoadedRecord).record.version }));
+    return { entries, next: null };
+  }
+
+  async erase(entries: readonly { readonly key: ObjectKey; readonly ballot: Ballot }[]): Promise<number> {
+    let erased = 0;
+    for (const { key, ballot } of entries) {
+      const head = this.#heads.get(key);
+      if (head?.kind !== 'tombstone' || decideErase({ ...head, floor: this.floorOfAll }, ballot) === 'keep') continue;
+      this.#heads.delete(key);
+      this.floorOfAll = maxBallot(this.floorOfAll, ballot);
+      erased++;
+    }
+    await this.#durable();
+    return erased;
+  }
+
+  totals(): StoreTotals {
     const objects = [...this.#heads.values()].filter((head) => head.kind === 'object');
-    return { registers: this.#heads.size, objects: objects.length, bodyBytes: objects.reduce((sum, head) => sum + head.size, 0), logBytes: 0 };
+    const tombstones = this.scanTombstones().entries.length;
+    return { registers: this.#heads.size, objects: objects.length, tombstones, bodyBytes: objects.reduce((sum, head) => sum + head.size, 0), logBytes: 0 };
   }
 }

@@ -7,7 +7,7 @@ import { must } from '../../src/domain/assert.ts';
 import type { OpId } from '../../src/domain/ids.ts';
 import type { WriteCondition } from '../../src/domain/object-operation.ts';
 import type { Rules } from '../../src/domain/rules.ts';
-import { NODE_TUNING } from '../../src/node/node-tuning.ts';
+import { NODE_TUNING, type NodeTuning } from '../../src/node/node-tuning.ts';
 import { hasher } from '../../src/ring/hasher.ts';
 import { replicaSets } from '../../src/ring/placement.ts';
 import { checkBodies } from '../../src/sim/checkers/bodies.ts';
@@ -34,13 +34,13 @@ export class Scenario {
   readonly #history = new History();
   #operations = 0;
 
-  constructor(rules: Rules) {
+  constructor(rules: Rules, tuning: Partial<NodeTuning> = {}) {
     this.sim = new Simulation({ seed: 1, durationMsMax: 600_000, eventsMax: 5_000_000, linesMax: 10_000 });
     const transit = { latencyMinMs: TRANSIT_MS, latencyMaxMs: TRANSIT_MS };
     this.network = new SimNetwork({ clock: this.sim.clock, random: this.sim.random.fork('network') }, { ...CALM_NETWORK, ...transit });
     const startProgram = dhtProgram({
       ring: { keyBits: KEY_BITS, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1 },
-      tuning: { ...NODE_TUNING, scrub: { passMs: 5_000, pieceMs: 1, noteMs: 1_000 }, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20, space: { ...NODE_TUNING.store.space, ballastBytes: 4096, ballastPieceBytes: 1024 } } },
+      tuning: { ...NODE_TUNING, scrub: { passMs: 5_000, pieceMs: 1, noteMs: 1_000 }, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20, space: { ...NODE_TUNING.store.space, ballastBytes: 4096, ballastPieceBytes: 1024 } }, ...tuning },
       outAfterMs: 600_000,
       rules,
     });
@@ -116,6 +116,18 @@ export class Scenario {
     return outcome.then((end) => {
       this.sim.note('client', `put ${name} "${body}" through ${through.name}: ${end.kind}`);
       if (end.kind === 'stored') this.#history.returned(number, { kind: 'stored', isCreated: end.isCreated });
+      if (end.kind === 'not-applied') this.#history.drop(number);
+      return end.kind;
+    });
+  }
+
+  /** Begins a delete and returns its end. */
+  remove(through: SimNode, name: string): Promise<string> {
+    const opId = hash('sha256', `operation ${this.#operations++}`).slice(0, 32) as OpId;
+    const number = this.#history.invoke(through.name, name, { kind: 'delete', condition: { kind: 'none' } });
+    return this.program(through).service.objects.delete({ name, condition: { kind: 'none' }, opId }).then((end) => {
+      this.sim.note('client', `delete ${name} through ${through.name}: ${end.kind}`);
+      if (end.kind === 'deleted') this.#history.returned(number, { kind: 'deleted', wasPresent: end.wasPresent });
       if (end.kind === 'not-applied') this.#history.drop(number);
       return end.kind;
     });

@@ -24,7 +24,7 @@ function resyncAt(ring: ReplicaRing): KeyRepair {
   cut = (value) => { isCut = value; };
   return new KeyRepair({
     caller: { call: call as unknown as PeerCaller['call'] }, store: node.store, views: node.views, rules: ALL_RULES, pulls: node.pulls, clock: ring.clock,
-    identityRound: (name) => node.coordinator.identityRound(name), onBytes: () => undefined, onTaken: () => undefined, mayTakeIn: () => hasRoom, pace: () => Promise.resolve(),
+    identityRound: (name, above) => node.coordinator.identityRound(name, above), onBytes: () => undefined, onTaken: () => undefined, mayTakeIn: () => hasRoom, pace: () => Promise.resolve(),
     random: new SimRandom('repair'), pauses: node.pauses, onAttempt: () => undefined,
   }, { pageEntriesMax: 10, recordKeysMax: 4, callTimeoutMs: 500, pendingMax: 2, workersMax: 2, delayMinMs: 1_000, delayMaxMs: 8_000, scanEntries: 10 });
 }

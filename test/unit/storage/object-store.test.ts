@@ -157,6 +157,45 @@ describe('registers', () => {
     expect(store.head(key)?.promised).toEqual(ballot(1));
   });
 
+  test('erasing forgets a tombstone and raises the floor of its bucket, both after a restart too, and leaves everything else', async () => {
+    const disk = testSimDisk('1');
+    let store = await opened(disk.boot());
+    for (const [i, record] of [tombstone(ballot(1)), tombstone(ballot(2)), tombstone(ballot(3))].entries()) {
+      await store.accept(keyAt(i * 2 ** 32), `n${i}`, record.version, record);
+    }
+    await store.promise(keyAt(2 ** 32), 'n1', ballot(9), null);
+    await put(store, keyAt(3 * 2 ** 32), 4);
+    expect(store.totals()).toMatchObject({ registers: 4, objects: 1, tombstones: 3 });
+    const erased = await store.erase([
+      { key: keyAt(0), ballot: ballot(1) },
+      { key: keyAt(2 ** 32), ballot: ballot(2) },
+      { key: keyAt(2 * 2 ** 32), ballot: ballot(2) },
+      { key: keyAt(3 * 2 ** 32), ballot: ballot(4) },
+      { key: keyAt(4 * 2 ** 32), ballot: ballot(5) },
+    ]);
+    expect(erased).toBe(1);
+    for (const _ of [1, 2]) {
+      expect([0, 1, 2, 3].map((i) => store.head(keyAt(i * 2 ** 32))?.kind)).toEqual([undefined, 'tombstone', 'tombstone', 'object']);
+      expect([store.floor(keyAt(0)), store.floor(keyAt(7)), store.floor(keyAt(2 ** 32)), store.floor(keyAt(4 * 2 ** 32))])
+        .toEqual([ballot(1), ballot(1), ZERO_BALLOT, ZERO_BALLOT]);
+      expect(store.totals()).toMatchObject({ registers: 3, objects: 1, tombstones: 2 });
+      expect(store.scanNames('n0', null, 1).entries).toEqual([]);
+      store = await restarted(store, disk);
+    }
+  });
+
+  test('tombstones are found a few registers at a time', async () => {
+    const store = await opened(testSimDisk('1').boot());
+    for (const i of [0, 1, 2, 3, 4, 5]) {
+      if (i % 3 === 1) await store.accept(keyAt(i), `n${i}`, ballot(i), tombstone(ballot(i)));
+      else await put(store, keyAt(i), i + 1);
+    }
+    const first = store.scanTombstones(arc(0xffffffffffff, 0xffffffffffff), null, 4);
+    expect(first).toEqual({ entries: [{ key: keyAt(1), accepted: ballot(1), version: ballot(1) }], next: keyAt(3) });
+    const second = store.scanTombstones(arc(0xffffffffffff, 0xffffffffffff), first.next, 4);
+    expect(second).toEqual({ entries: [{ key: keyAt(4), accepted: ballot(4), version: ballot(4) }], next: null });
+  });
+
   test('releasing drops a register only while it is still the same', async () => {
     const disk = testSimDisk('1');
     let store = await opened(disk.boot());
