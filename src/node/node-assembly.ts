@@ -162,7 +162,7 @@ export async function assembleNode(
   });
   const replica = new Replica({
     store, views: driver, caller, rules, pauses, staging, pulls, onLacking: (name) => { keyRepair.addLacking(name); },
-  }, { inlineBytesMax: bodies.inlineBytesMax, bodyFetchTimeoutMs: tuning.copyTimeoutMs, lateBodies: tuning.lateBodies });
+  }, { inlineBytesMax: bodies.inlineBytesMax, bodyFetchTimeoutMs: tuning.copyTimeoutMs, bodyGraceMs: tuning.operations.readGraceMs, lateBodies: tuning.lateBodies });
   const book = new HintBook((reason, count) => { counters.repair.droppedHints(reason, count); }, tuning.hints);
   const hints = new HintSender({
     clock, caller, views: driver, book, onDelivered: (count) => { counters.repair.deliveredHints(count); },

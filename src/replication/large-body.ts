@@ -16,6 +16,7 @@ import type { ClusterView } from '../ring/cluster-view.ts';
 import { hasher } from '../ring/hasher.ts';
 import { memberById, replicaSets } from '../ring/placement.ts';
 import { BodyStream } from '../transfer/body-stream.ts';
+import { askHedged } from './hedged-asking.ts';
 import type { OperationContext } from './operation-context.ts';
 
 export type OpenBody = (range: ByteRange) => BodyReader;
@@ -50,18 +51,19 @@ export function openStored(context: OperationContext, name: string, body: Record
  * The replica of the order that really has the body comes first in the result; null: nobody has it any more, or nobody
  * answers. Asking also keeps a replaced body readable for a while.
  */
-export async function locateBody(
+export function locateBody(
   context: OperationContext, name: string, record: LiveRecord, holders: readonly NodeId[], callTimeoutMs: number,
 ): Promise<readonly NodeId[] | null> {
   const { body } = record;
-  for (const target of targetsOf(context, name, holders)) {
+  const { timers, options } = context;
+  return askHedged(timers, targetsOf(context, name, holders), options.readGraceMs, async (target) => {
     const request = { kind: 'body-fetch', bodyId: body.bodyId, name, offset: 0, length: 1 } as const;
     const outcome = await context.caller.call<'body-fetch'>(target, request, callTimeoutMs);
     if (outcome.kind === 'reply' && outcome.reply.kind === 'body-fetch-reply' && outcome.reply.isHeld && target.nodeId !== null) {
       return [target.nodeId, ...holders.filter((id) => id !== target.nodeId)];
     }
-  }
-  return null;
+    return null;
+  });
 }
 
 /** This node first if it is a replica, then the holders, then the other replicas of the present layout; unreachable ones last. */

@@ -11,7 +11,7 @@ import { memberById, replicaSets } from '../ring/placement.ts';
 import { fetchBody, isBodyOf } from './body-source.ts';
 import { locateBody, openBytes, openStored } from './large-body.ts';
 import { exchangeLayouts } from './layout-exchange.ts';
-import { askingOrder, leftMs, type OperationContext } from './operation-context.ts';
+import { askingOrder, bodySource, leftMs, type OperationContext } from './operation-context.ts';
 
 /** Asks each replica once, one after the other; after a newer layout showed up, once more. */
 const PASSES_MAX = 3;
@@ -43,7 +43,7 @@ export async function readNearest(context: OperationContext, name: string, wantB
         return { kind: 'found', record, body: null, open: openStored(context, name, record.body, located), isStalePossible: true };
       }
       const sent = reply.body ?? Buffer.alloc(0);
-      const body = isBodyOf(record.body, sent) ? sent : await fetchBody(caller, layout, name, record.body, nearestFirst, callMs);
+      const body = isBodyOf(record.body, sent) ? sent : await fetchBody(bodySource(context), layout, name, record.body, nearestFirst, callMs);
       if (body !== null) return { kind: 'found', record, body, open: openBytes(body), isStalePossible: true };
     }
   }

@@ -16,6 +16,7 @@ import type { ReplicaSets } from '../ring/placement.ts';
 import { JointQuorum } from '../register/joint-quorum.ts';
 import type { AheadBudget, BodyStreamOptions } from '../transfer/body-stream.ts';
 import type { Pauses } from '../transfer/pauses.ts';
+import type { BodySourceDeps } from './body-source.ts';
 import type { OperationTimers } from './operation-timers.ts';
 
 export interface OperationOptions {
@@ -61,6 +62,11 @@ export interface OperationContext {
   readonly timers: OperationTimers;
   readonly large: LargeBodies;
   readonly options: OperationOptions;
+}
+
+/** How a body is asked for. */
+export function bodySource({ caller, timers, options }: OperationContext): BodySourceDeps {
+  return { caller, clock: timers, graceMs: options.readGraceMs };
 }
 
 /** Whom to ask: reachable nodes first, slow ones after the others, each group in preference order. */

@@ -30,7 +30,7 @@ import { memberById, replicaSets, type ReplicaSets } from '../ring/placement.ts'
 import { fetchBody, isBodyOf } from './body-source.ts';
 import { locateBody, openBytes, openStored, type OpenBody } from './large-body.ts';
 import { exchangeLayouts } from './layout-exchange.ts';
-import { askingOrder, backOffMs, deadlineWithout, leftMs, type OperationContext } from './operation-context.ts';
+import { askingOrder, backOffMs, bodySource, deadlineWithout, leftMs, type OperationContext } from './operation-context.ts';
 import type { WriteEnd } from './write-run.ts';
 
 interface Round {
@@ -254,10 +254,10 @@ export class ReadRun {
       this.#foundInline(record, bytes);
       return;
     }
-    const { caller, options } = this.#context;
+    const { options } = this.#context;
     const others = round.sets.all.filter((id) => !holders.includes(id));
     const callMs = Math.max(1, Math.min(options.callTimeoutMs, leftMs(this.#context, this.#deadline)));
-    void fetchBody(caller, round.view.layout, this.#name, record.body, [...holders, ...others], callMs).then((fetched) => {
+    void fetchBody(bodySource(this.#context), round.view.layout, this.#name, record.body, [...holders, ...others], callMs).then((fetched) => {
       if (fetched !== null) this.#foundInline(record, fetched);
       else this.#again(round);
     });

@@ -56,6 +56,8 @@ export interface ReplicaOptions {
   readonly inlineBytesMax: number;
   /** Milliseconds that one holder is given to send a missing body. Higher: more patience; lower: earlier at the next. */
   readonly bodyFetchTimeoutMs: number;
+  /** Milliseconds of silence after which the next holder is asked too. */
+  readonly bodyGraceMs: number;
   readonly lateBodies: LateBodiesOptions;
 }
 
@@ -254,7 +256,8 @@ export class Replica {
 
   #fetch(layout: Layout, name: string, body: RecordBody, holders: readonly NodeId[], deadlineMs: number): Promise<Buffer | null> {
     const timeoutMs = Math.min(this.#options.bodyFetchTimeoutMs, deadlineMs);
-    return fetchBody(this.#deps.caller, layout, name, body, this.#others(holders, NOBODY), timeoutMs);
+    const { caller, pauses: { clock } } = this.#deps;
+    return fetchBody({ caller, clock, graceMs: this.#options.bodyGraceMs }, layout, name, body, this.#others(holders, NOBODY), timeoutMs);
   }
 
   /** First the holders, then the rest of the replicas, each once, without this node. */

@@ -154,7 +154,7 @@ export class ReplicaRing {
         chunkBytes: bodies.chunkBytes, sessionsMax: 4, progressMs: bodies.progressMs, wantedSilenceMs: 2_000,
       });
       const replica = new Replica({ store, views, caller, rules, pauses, staging, pulls, onLacking: (name) => { lacking.push(name); } }, {
-        inlineBytesMax: bodies.inlineBytesMax, bodyFetchTimeoutMs: 500, lateBodies: { tasksMax: 4, waitMs: 1_000 },
+        inlineBytesMax: bodies.inlineBytesMax, bodyFetchTimeoutMs: 500, bodyGraceMs: 20, lateBodies: { tasksMax: 4, waitMs: 1_000 },
       });
       const repair: RepairNotes = {
         missed: (missedBy, name, accepted, cause) => { this.missed.push({ seenBy: id, missedBy, name, accepted, cause }); },

@@ -190,6 +190,22 @@ describe('reads', () => {
     ring.node(1).store.spoil(head.bodyId, null);
     expect(bodyOf(await get(ring, ring.node(0)))).toBe('good');
   });
+  test('a replica that falls silent after it showed the record delays its body by a grace, not by a time-out', async () => {
+    const ring = three();
+    await put(ring, ring.node(0), 'x');
+    await drained();
+    const silent = new Set<NodeId>();
+    ring.interfere = (_from, to, request) => {
+      // The body is wanted from one that never answers, then from another that answered before.
+      if ((request.kind === 'read' && request.wantBody) || (request.kind === 'body-fetch' && silent.size === 1)) silent.add(to);
+      return silent.has(to) ? 'hang' : undefined;
+    };
+    const beginAt = ring.clock.nowMs;
+    expect(bodyOf(await get(ring, ring.node(3)))).toBe('x');
+    expect(silent.size).toBe(2);
+    expect(ring.clock.nowMs - beginAt).toBeLessThanOrEqual(3 * OPTIONS.readGraceMs);
+    expect(ring.sent('body-fetch')).toBe(2);
+  });
   test('a read of the nearest copy is answered by one replica and labelled', async () => {
     const ring = three();
     await put(ring, ring.node(0), 'x');
