@@ -23,6 +23,9 @@ const SHORT_STAGING_TTL_MS = 400;
 /** Virtual milliseconds that a member is down until it is taken out: on half of the seeds it happens within a run. */
 const OUT_AFTER_SHORT_MS = 5_000;
 const OUT_AFTER_MS: readonly number[] = [500, OUT_AFTER_SHORT_MS, 600_000, 600_000];
+/** Virtual milliseconds that a tombstone is kept: hardly, for a while, or beyond the end of the run. */
+const TOMBSTONE_AGES_MS = [100, 3_000, NODE_TUNING.erasure.ageMs];
+const QUICK_ERASURE = { settledMs: 100, turnMs: 500, passMs: 250, stepMs: 5, looksPerStep: 3 };
 
 /** A ballast of a few blocks. */
 const SIM_SPACE: SpaceTuning = { sampleMs: 500, ballastBytes: 4096, ballastPieceBytes: 1024, ballastPauseMs: 20, ballastDelayMs: 1_000, retryMs: 200 };
@@ -53,8 +56,10 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
   const tokensPerNode = pick(random, [1, 2, 4]);
   const bodies: BodyLimits = { ...SIM_BODIES, stagingTtlMs: pick(random, [STAGING_TTL_MS, STAGING_TTL_MS, STAGING_TTL_MS, SHORT_STAGING_TTL_MS]) };
   const outAfterMs = pick(random, OUT_AFTER_MS);
+  const keyBits = pick(random, [16, 48]);
+  const tombstoneAgeMs = pick(random, TOMBSTONE_AGES_MS);
   const program = dhtProgram({
-    ring: { keyBits: pick(random, [16, 48]), replicas: 3, tokensPerNode, candidatesPerToken: tokensPerNode === 1 ? 1 : 2 },
+    ring: { keyBits, replicas: 3, tokensPerNode, candidatesPerToken: tokensPerNode === 1 ? 1 : 2 },
     tuning: {
       ...NODE_TUNING,
       bodies,
@@ -68,6 +73,7 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
       antiEntropy: { intervalMs: 5_000, retryMs: 500, retryMaxMs: 5_000 },
       keyRepair: { ...NODE_TUNING.keyRepair, delayMaxMs: 5_000, scanEntries: 3 },
       hints: { entriesMax: 8, ageMaxMs: 20_000, lookMs: 500 },
+      erasure: { ...NODE_TUNING.erasure, ...QUICK_ERASURE, ageMs: tombstoneAgeMs },
     },
     outAfterMs,
     rules,
@@ -76,12 +82,13 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
     simulation: { seed, linesMax, durationMsMax: 600_000, eventsMax: 3_000_000 },
     disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
     faults: { takesLostOut: outAfterMs <= OUT_AFTER_SHORT_MS, initialNodesMin: 1, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 14, coreEndShare: 0.3 },
-    workload: { clients: 5, operationsPerClient: 40, durationMsMax: 60_000, thinkMsMax: 1000, triesMax: 6, bodies },
+    workload: { retriesUnknown: tombstoneAgeMs > 600_000, clients: 5, operationsPerClient: 40, durationMsMax: 60_000, thinkMsMax: 1000, triesMax: 6, bodies },
     namesMin: 4,
     namesMax: 8,
     bootMsMax: 30_000,
     restMsMax: 90_000,
     convergeMsMax: 90_000,
     runCase,
+    tombstonesMsMax: tombstoneAgeMs <= 3_000 ? 30_000 : null,
   });
 }

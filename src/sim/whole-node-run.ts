@@ -51,6 +51,8 @@ export interface WholeNodeRunOptions {
   readonly convergeMsMax: number;
   /** What happens, spelled out; null: what follows from the seed. */
   readonly runCase: Pick<RunCase, 'salt' | 'plan' | 'operations'> | null;
+  /** Virtual milliseconds after which no tombstone may be left once the ring is at rest; null: they outlive the run. */
+  readonly tombstonesMsMax: number | null;
 }
 
 export interface WholeNodeRunResult extends SimulationResult {
@@ -214,6 +216,17 @@ export class WholeNodeRun {
     return false;
   }
 
+  /** Deleted names are forgotten at last. A clock that went wrong made tombstones of a time that isn't here yet. */
+  async #checkErasure(): Promise<void> {
+    const { tombstonesMsMax } = this.#options;
+    if (tombstonesMsMax === null || this.#faults.counts.has('clock-skew') || this.#faults.counts.has('clock-jump')) return;
+    const left = (): readonly string[] => this.#cluster.nodes().flatMap((node) => {
+      const tombstones = node.program()?.store.totals().tombstones ?? 0;
+      return tombstones === 0 ? [] : [`${node.name} has ${tombstones}`];
+    });
+    if (!(await this.#sim.waitUntil(() => left().length === 0, tombstonesMsMax, 50))) this.#sim.fail(`tombstones are never erased: ${left().join(', ')}`);
+  }
+
   /** Everything that must hold once the ring is at rest. */
   async #check(): Promise<void> {
     const isRight = (): boolean => checkPointers(this.#cluster.views()).length === 0;
@@ -223,6 +236,7 @@ export class WholeNodeRun {
       if (program === null) continue;
       for (const wrong of await checkBodies(node.name, program.store, (bodyId) => node.disk.isRotten(bodyId))) this.#sim.fail(wrong);
     }
+    await this.#checkErasure();
     const present: string[] = [];
     for (const name of this.#names) {
       const tag = await this.#workload.get('checker', name, this.#random, 'whole');

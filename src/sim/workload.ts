@@ -67,6 +67,8 @@ export interface WorkloadOptions {
   readonly thinkMsMax: number;
   /** Tries of a read; of a write at most, some clients give up earlier. */
   readonly triesMax: number;
+  /** Clients try again after an unknown outcome. Not where tombstones go sooner than a client gives up: history goes with them. */
+  readonly retriesUnknown: boolean;
   readonly bodies: BodyLimits;
 }
 
@@ -318,6 +320,10 @@ export class Workload {
         case 'unknown':
         case 'broken':
           isUncertain = true;
+          if (!this.#options.retriesUnknown) {
+            this.#unknown(who, name, what);
+            return false;
+          }
           break;
         case 'not-applied':
         case 'no-gateway':

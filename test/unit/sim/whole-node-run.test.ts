@@ -12,13 +12,14 @@ function run(seed: number, fault: PlantedFault): Promise<WholeNodeRunResult> {
     simulation: { seed, linesMax: 0, durationMsMax: 600_000, eventsMax: 1_000_000 },
     disk: { capacityBytes: 2 ** 30, syncLatency: { minMs: 0.2, maxMs: 3 }, otherLatency: { minMs: 0, maxMs: 0 } },
     faults: { takesLostOut: false, initialNodesMin: 3, initialNodesMax: 5, durationMs: 20_000, extraFaultsMax: 8, coreEndShare: fault === 'stuck layout' ? 1 : 0.2 },
-    workload: { clients: 4, operationsPerClient: 30, durationMsMax: 60_000, thinkMsMax: 1400, triesMax: 6, bodies: { ...BODY_LIMITS, inlineBytesMax: INLINE_BYTES_MAX, chunkBytes: 8192, lagBytesMax: 16_384 } },
+    workload: { retriesUnknown: true, clients: 4, operationsPerClient: 30, durationMsMax: 60_000, thinkMsMax: 1400, triesMax: 6, bodies: { ...BODY_LIMITS, inlineBytesMax: INLINE_BYTES_MAX, chunkBytes: 8192, lagBytesMax: 16_384 } },
     namesMin: 4,
     namesMax: 8,
     bootMsMax: 30_000,
     restMsMax: 60_000,
     convergeMsMax: 30_000,
     runCase: null,
+    tombstonesMsMax: null,
   }).run();
 }
 
