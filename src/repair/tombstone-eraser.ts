@@ -158,7 +158,8 @@ export class TombstoneEraser {
   async #evenOut({ key, accepted }: TombstoneEntry): Promise<void> {
     const { store, identityRound } = this.#deps;
     const head = store.head(key);
-    const loaded = head === null ? null : await store.load(key, head);
+    // A record that can't be read is for the repair of damage to mend first.
+    const loaded = head === null ? null : await store.load(key, head).catch(() => null);
     if (loaded !== null) await identityRound(loaded.name, accepted);
   }
 }

@@ -34,7 +34,7 @@ function rig(): Rig {
   };
   const antiEntropy = new AntiEntropy({
     caller: { call: call as unknown as PeerCaller['call'] }, store: node.store, views: node.views, rules: ALL_RULES, pulls: node.pulls, clock: ring.clock,
-    identityRound: (name) => node.coordinator.identityRound(name), onBytes: () => undefined, onTaken: () => undefined, pace: () => Promise.resolve(),
+    identityRound: (name, above) => node.coordinator.identityRound(name, above), onBytes: () => undefined, onTaken: () => undefined, pace: () => Promise.resolve(),
     random: new SimRandom('anti-entropy'), log: silentLog, mayTakeIn: () => made.hasRoom,
     onRun: (result) => { made.results.push(result); }, onPass: () => { made.passes += 1; },
   }, { pageEntriesMax: 100, recordKeysMax: 10, callTimeoutMs: 500, intervalMs: 600_000, retryMs: 500, retryMaxMs: 4_000, arcsAtOnce: 4 });
