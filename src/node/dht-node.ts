@@ -36,6 +36,7 @@ import type {
   ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RecoverOutcome, RepairView, RingView, StorageView,
 } from './node-service.ts';
 import type { NodeStateStore, RegisterStore } from '../storage/register-store.ts';
+import { registerUpkeepMetrics, upkeepText } from './upkeep-metrics.ts';
 import { RepairMetrics } from './repair-metrics.ts';
 import { repairReport } from './repair-report.ts';
 import { isLive, ringReport } from './ring-report.ts';
@@ -96,6 +97,7 @@ export class DhtNode implements NodeService {
     const events: NodeEvents = { onEnd: () => {}, onLayout: () => {}, onJoined: () => {}, onJoinFailed: () => {}, onLeft: () => {}, onRecovered: () => {}, onReleased: () => {} };
     const source: { node: DhtNode | null } = { node: null };
     const repair = new RepairMetrics(deps.meter, deps.clock.wallNow(), () => source.node?.repair() ?? null);
+    registerUpkeepMetrics(deps.meter, () => (source.node === null ? null : source.node.#parts.store.upkeep()));
     const counters = registerNodeMetrics(deps.meter, {
       view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null, repair,
       space: () => source.node?.view().storage ?? null, startedAtMs: deps.clock.wallNow(),
@@ -173,6 +175,7 @@ export class DhtNode implements NodeService {
       storage: this.#storage(),
       transport: this.#options.transport,
       progress: this.#progress(),
+      log: upkeepText(store.totals().logBytes, store.upkeep()),
     };
   }
 

@@ -57,6 +57,8 @@ export interface NodeView {
   readonly transport: 'tls-psk' | 'plaintext';
   /** Progress of a leave or a catch-up; null when nothing moves. */
   readonly progress: { readonly keysLeft: number; readonly bytesLeft: number } | null;
+  /** How long the log is and how much of it is in use, in words. */
+  readonly log: string;
 }
 
 /** One page of names: `files` (this node is the owner) and `backUpFiles` (held as another replica). */

@@ -64,7 +64,7 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
       ...NODE_TUNING,
       bodies,
       store: {
-        segmentBytes: 2 ** 20, recordCacheBytes: 2 ** 12, bodyCacheBytes: 2 ** 18, stagedBodiesMax: 1000,
+        segmentBytes: 2 ** 13, recordCacheBytes: 2 ** 12, bodyCacheBytes: 2 ** 18, stagedBodiesMax: 1000,
         upkeep: { checkpointBytes: 2 ** 14, liveShareMin: 0.5, bytesPerSecond: 2 ** 24 }, space: SIM_SPACE,
       },
       pageEntriesMax: 3,

@@ -1,5 +1,5 @@
 /**
- * All benchmarks, one after the other, as one table: `npm run bench [-- store balance peer ring large list]`. Machines are noisy:
+ * All benchmarks, one after the other, as one table: `npm run bench [-- store restart balance peer ring large list]`. Machines are noisy:
  * compare rows of one run, and the ratios to the plain way of doing the same. `repair` runs only when it is named, with
  * `--gib` of data.
  */
@@ -10,12 +10,14 @@ import { runListBench } from './list-bench.ts';
 import { runPeerBench } from './peer-bench.ts';
 import { runRepairBench } from './repair-bench.ts';
 import { rowText, type Report } from './report.ts';
+import { runRestartBench } from './restart-bench.ts';
 import { runRingBench } from './ring-bench.ts';
 import { runStoreBench } from './store-bench.ts';
 
 const BENCHES: Readonly<Record<string, (report: Report) => void | Promise<void>>> = {
   balance: runBalanceBench,
   store: runStoreBench,
+  restart: runRestartBench,
   peer: runPeerBench,
   ring: runRingBench,
   large: runLargeBench,
