@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { ZERO_BALLOT } from '../../src/domain/ballot.ts';
 import { BODY_LIMITS } from '../../src/domain/body-limits.ts';
+import { DhtError } from '../../src/domain/error-catalogue.ts';
 import type { ClusterId } from '../../src/domain/ids.ts';
 import type { Layout } from '../../src/domain/layout.ts';
 import type { ObjectKey, Position } from '../../src/domain/ring-position.ts';
@@ -13,10 +14,11 @@ import type { Random } from '../../src/ports/random.ts';
 import type { SimDisk, SimDiskOperation } from '../../src/sim/sim-disk.ts';
 import type { ObjectStore, ObjectStoreOptions } from '../../src/storage/object-store.ts';
 import { arc, ballot, bodyId, keyAt, liveRecord, node, openStore, tombstone } from '../unit/storage/store-fixture.ts';
-import { testRandom, testSimDisk } from '../unit/storage/test-disk.ts';
+import { testClock, testRandom, testSimDisk } from '../unit/storage/test-disk.ts';
 
 const KEYS = 8;
 const CHUNK = 300;
+const TURN_MS = 20;
 const OPTIONS: Partial<ObjectStoreOptions> = {
   segmentBytes: 2048, recordCacheBytes: 0, bodyCacheBytes: 0, bodies: { ...BODY_LIMITS, inlineBytesMax: 300, chunkBytes: CHUNK, lagBytesMax: 1200 },
   upkeep: { checkpointBytes: 3000, liveShareMin: 0.5, bytesPerSecond: Infinity },
@@ -256,9 +258,11 @@ export class CrashRun {
     this.#current = life;
     let outcome: string | null = null;
     let isOver = false;
+    // A log without room waits and tries again, so time has to go on.
+    const clock = testClock();
     const whole = (async () => {
       const opened = await openStore(this.#options.through(this.#disk.boot()), OPTIONS, {
-        onFailure: () => { if (!life.hasEnded) this.#end(); }, onDamage: (detail) => { outcome ??= detail; },
+        clock, onFailure: () => { if (!life.hasEnded) this.#end(); }, onDamage: (detail) => { outcome ??= detail; },
       });
       if (opened.kind !== 'opened') return `not opened: ${JSON.stringify(opened)}`;
       const { fault } = this.#options;
@@ -270,7 +274,10 @@ export class CrashRun {
       if (!life.hasEnded) outcome ??= found;
       isOver = true;
     });
-    while (!isOver && !life.hasEnded) await turn();
+    while (!isOver && !life.hasEnded) {
+      await turn();
+      clock.advance(TURN_MS);
+    }
     if (isOver) await whole;
     return outcome;
   }
@@ -287,8 +294,9 @@ export class CrashRun {
         await make(store, change);
       } catch (error) {
         if (life.hasEnded) return null;
-        // A large body whose file can't be written isn't held; everything else ends the process.
-        if (change.kind !== 'stage-large') throw error;
+        // A large body whose file can't be written isn't held; a full disk takes no change; everything else ends the process.
+        const isRefused = error instanceof DhtError && error.code === 'DHT_ERR_DISK_FULL';
+        if (change.kind !== 'stage-large' && !isRefused) throw error;
         this.#now = this.#before;
       }
       if (life.hasEnded) return null;
