@@ -12,7 +12,7 @@ import type { Rules } from '../../domain/rules.ts';
 import { decideAccept, decidePrepare, type AcceptorState } from '../../register/acceptor.ts';
 import { decideErase } from '../../register/erasure.ts';
 import type { AcceptedValue } from '../../register/read-decision.ts';
-import { decideTake } from '../../register/take.ts';
+import { decideRepair, decideTake } from '../../register/take.ts';
 import { Interner } from './interner.ts';
 
 export interface AcceptorCell {
@@ -53,8 +53,7 @@ export class AcceptorCells {
 
   /** A record copied from one other replica: below the floor of an absent key it stays away (rule R12). */
   takeCopy(cell: AcceptorCell, value: AcceptedValue): AcceptorCell | null {
-    if (this.#rules.floorStopsCopy && cell.accepted === null && compareBallots(value.ballot, cell.floor) <= 0) return null;
-    return this.takeOf(cell, value) === 'taken' ? taken(cell, value) : null;
+    return decideRepair(stateOf(cell), value.ballot, value.record.kind, this.#rules).kind === 'take' ? taken(cell, value) : null;
   }
 
   /** What catch-up may do with the highest record of a quorum, whatever the floor (rule R11). */
