@@ -40,6 +40,8 @@ export interface Rules {
   readonly amnesiaCheck: boolean;
   /** R16: an empty disk gets a new node id, so it never votes with promises it forgot. */
   readonly emptyDiskIsNew: boolean;
+  /** R12: the identity round for a copy that a promise or floor forbids has a ballot above both. */
+  readonly antiEntropyRaisesBallot: boolean;
   /** R13: a tombstone is erased only when all replicas of its key hold it alike; a quorum isn't enough. */
   readonly eraseNeedsAll: boolean;
   /** R13: a replica raises its floor in the very step in which it erases. */
@@ -69,6 +71,7 @@ export const ALL_RULES: Rules = {
   releaseNeedsReceipts: true,
   amnesiaCheck: true,
   emptyDiskIsNew: true,
+  antiEntropyRaisesBallot: true,
   eraseNeedsAll: true,
   eraseRaisesFloor: true,
   eraseChecksAgain: true,

@@ -180,7 +180,8 @@ export async function assembleNode(
     pageEntriesMax: tuning.pageEntriesMax, recordKeysMax: tuning.recordKeysMax, callTimeoutMs: tuning.copyTimeoutMs, retryMs: tuning.repairRetryMs,
   };
   const copyDeps = {
-    caller, clock, store, views: driver, rules, pulls, onBytes, pace: (bytes: number) => pace.spend(bytes), onTaken: () => undefined, identityRound: (name: string, above: Ballot) => coordinator.identityRound(name, above),
+    caller, clock, store, views: driver, rules, pulls, onBytes, pace: (bytes: number) => pace.spend(bytes), onTaken: () => undefined, 
+    identityRound: (name: string, above: Ballot) => coordinator.identityRound(name, rules.antiEntropyRaisesBallot ? above : ZERO_BALLOT),
   };
   const mayTakeIn = (): boolean => store.spaceView().level === 'ample';
   const keyRepair = new KeyRepair({
