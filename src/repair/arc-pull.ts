@@ -215,8 +215,11 @@ export class ArcPull {
       this.#deps.onBytes(bytes.length);
       staged.push(store.stage(key, record.body.bodyId, bytes));
     }
+    // A volume that is nearly full refuses the body but not the record, which takes no room: a record without its body must not
+    // be accepted (rule R6). What was taken is held at once, what was refused isn't.
+    const isRefused = staged.length > 0 && record.kind === 'object' && !store.holdsBody(key, record.body.bodyId);
     try {
-      await Promise.all([...staged, store.accept(key, name, ballot, record)]);
+      await Promise.all(isRefused ? staged : [...staged, store.accept(key, name, ballot, record)]);
     } catch (error) {
       // Nothing was changed; there may be room later.
       if (error instanceof DhtError && error.code === 'DHT_ERR_DISK_FULL') return 'failed';

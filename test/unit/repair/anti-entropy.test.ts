@@ -1,4 +1,6 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
+import { DhtError } from '../../../src/domain/error-catalogue.ts';
+import type { Position } from '../../../src/domain/ring-position.ts';
 import { ALL_RULES } from '../../../src/domain/rules.ts';
 import { AntiEntropy } from '../../../src/repair/anti-entropy.ts';
 import { CopySource } from '../../../src/repair/copy-source.ts';
@@ -76,6 +78,25 @@ describe('a replica that returns', () => {
     expect(made.asked.slice(0, 4)).toEqual(['digests', 'digests', 'page', 'records']);
     expect(made.asked.slice(4)).toEqual(['digests']);
     expect(made.ring.node(2).store.digests([], null)).toEqual(made.ring.node(0).store.digests([], null));
+    made.antiEntropy.stop();
+  });
+
+  test('accepts no record whose body its disk refuses, and takes both once there is room', async () => {
+    const made = rig();
+    const { store } = made.ring.node(2);
+    made.ring.interfere = (_from, to) => (to === made.ring.node(2).id ? 'lose-request' : undefined);
+    await put(made.ring, 'one');
+    const stage = jest.spyOn(store, 'stage').mockImplementation(() => Promise.reject(new DhtError('DHT_ERR_DISK_FULL', 'no room')));
+    made.antiEntropy.returned();
+    await drained();
+    expect(stage).toHaveBeenCalled();
+    const { entries } = store.scan({ from: 0 as Position, to: 0 as Position }, null, 10);
+    expect(entries.filter(({ kind }) => kind === 'object')).toEqual([]);
+    stage.mockRestore();
+    await finished(made);
+    expect(store.digests([], null)).toEqual(made.ring.node(0).store.digests([], null));
+    const taken = store.scan({ from: 0 as Position, to: 0 as Position }, null, 10).entries;
+    expect(taken.map(({ key, bodyId }) => bodyId !== null && store.holdsBody(key, bodyId))).toEqual([true]);
     made.antiEntropy.stop();
   });
 
