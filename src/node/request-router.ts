@@ -70,11 +70,11 @@ export class RequestRouter implements RequestHandler {
       case 'position-check':
         return positionCheck(request);
       case 'prepare':
-        return replica.prepare(request);
+        return replica.prepare(request, deadlineMs);
       case 'accept':
         return replica.accept(request, deadlineMs);
       case 'read':
-        return replica.read(request);
+        return replica.read(request, deadlineMs);
       case 'body-fetch':
         return replica.bodyFetch(request);
       case 'stage':

@@ -7,6 +7,7 @@
  *                    no: stale-epoch                      body missing: fetch it, from the start; a large one
  *                                                         comes in the background: "body-pulling", ask again
  *
+ * A request whose caller gave up while the gate was closed ends there, before it touches the disk.
  * A volume that is nearly full refuses clients' bodies in PREPARE, and later every body, but never what takes no room.
  * Source: protocol rules R1, R3, R5, R6, R14, section D.5; [CASPaxos] "Acceptor".
  */
@@ -62,6 +63,8 @@ export interface ReplicaOptions {
 }
 
 const NOBODY: readonly NodeId[] = [];
+/** The patience of no caller: the ACCEPT is evaluated for its own sake, however long that takes. */
+const NOBODY_WAITS = 0;
 
 /** Where a request applies: the key under the layout of its epoch. */
 interface Place {
@@ -80,17 +83,17 @@ export class Replica {
   constructor(deps: ReplicaDeps, options: ReplicaOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#lateBodies = new LateBodies({ ...deps, acceptAgain: (request) => this.accept(request, 0) }, options.lateBodies);
+    this.#lateBodies = new LateBodies({ ...deps, acceptAgain: (request) => this.accept(request, NOBODY_WAITS) }, options.lateBodies);
   }
 
-  /** Phase 1, with the inline body in the same batch of the log. */
-  async prepare(request: PrepareRequest): Promise<PrepareReply | StaleEpochReply | FaultReply> {
+  /** Phase 1, with the inline body in the same batch of the log. `deadlineMs`, here and below: what is left of the caller's patience. */
+  async prepare(request: PrepareRequest, deadlineMs: number): Promise<PrepareReply | StaleEpochReply | FaultReply> {
     const { store, views, rules } = this.#deps;
     const staged = request.staged === null ? null : { bodyId: request.staged.bodyId, bytes: request.body ?? Buffer.alloc(0) };
     if (staged !== null && hash('sha256', staged.bytes, 'hex') !== request.staged?.sha256) {
       return fault('DHT_ERR_PEER_PROTOCOL', 'the staged body has another digest than announced');
     }
-    for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
+    while (views.gate() !== null) if (!await this.#opens(deadlineMs)) return expired();
     const place = this.#place(request.epoch, request.name);
     if (place.kind !== 'here') return place;
     // Only a client's write stages. A record that others choose may still come, by ACCEPT.
@@ -114,13 +117,13 @@ export class Replica {
     };
   }
 
-  /** Phase 2. `deadlineMs`: what is left of the caller's patience. */
+  /** Phase 2. */
   async accept(request: AcceptRequest, deadlineMs: number): Promise<AcceptReply | StaleEpochReply | FaultReply> {
     const { store, views, rules } = this.#deps;
     const body = request.record.kind === 'object' ? request.record.body : null;
     let wasFetched = false;
     for (;;) {
-      for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
+      while (views.gate() !== null) if (!await this.#opens(deadlineMs)) return expired();
       const place = this.#place(request.epoch, request.name);
       if (place.kind !== 'here') return place;
       const { key, layout, state } = place;
@@ -159,9 +162,9 @@ export class Replica {
     }
   }
 
-  async read(request: ReadRequest): Promise<ReadReply | StaleEpochReply | FaultReply> {
+  async read(request: ReadRequest, deadlineMs: number): Promise<ReadReply | StaleEpochReply | FaultReply> {
     const { store, views } = this.#deps;
-    for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
+    while (views.gate() !== null) if (!await this.#opens(deadlineMs)) return expired();
     const place = this.#place(request.epoch, request.name);
     if (place.kind !== 'here') return place;
     const { key, head, state } = place;
@@ -214,6 +217,14 @@ export class Replica {
       digest.update(found.bytes);
     }
     return digest.digest('hex');
+  }
+
+  /** Waits until the gate opened; it can have closed again since, so look once more. False: longer than the sender waits. */
+  async #opens(deadlineMs: number): Promise<boolean> {
+    const { views, pauses: { clock } } = this.#deps;
+    const beginAt = clock.monotonicNow();
+    for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
+    return deadlineMs === NOBODY_WAITS || elapsedMs(beginAt, clock.monotonicNow()) < deadlineMs;
   }
 
   /** The fence (rule R3): only in the epoch of the message, only for keys this node holds in it. */
@@ -273,6 +284,11 @@ function acceptReply(epoch: Epoch, state: AcceptReply['state'], promised: Ballot
 
 function fault(code: ErrorCode, detail: string): FaultReply {
   return { kind: 'fault', code, detail };
+}
+
+/** Nobody reads it: the caller's time is up. */
+function expired(): FaultReply {
+  return fault('DHT_ERR_NOT_READY', 'the time of this request passed while it waited');
 }
 
 function fullFault(): FaultReply {

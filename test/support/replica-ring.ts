@@ -194,9 +194,9 @@ export class ReplicaRing {
 
 async function dispatch(node: RingNode, request: PeerRequest): Promise<PeerReply> {
   switch (request.kind) {
-    case 'prepare': return node.replica.prepare(request);
+    case 'prepare': return node.replica.prepare(request, 2_000);
     case 'accept': return node.replica.accept(request, 2_000);
-    case 'read': return node.replica.read(request);
+    case 'read': return node.replica.read(request, 2_000);
     case 'body-fetch': return node.replica.bodyFetch(request);
     case 'inspect': return node.replica.inspect(request, 2_000);
     case 'stage': return node.staging.stage(request);

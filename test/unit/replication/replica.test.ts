@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { ZERO_BALLOT } from '../../../src/domain/ballot.ts';
 import type { BodyId } from '../../../src/domain/ids.ts';
 import { ALL_RULES, type Rules } from '../../../src/domain/rules.ts';
@@ -42,8 +42,8 @@ describe('replies follow the fsync', () => {
     const ring = ringOf();
     const { replica, store } = ring.node(0);
     store.hold();
-    const waiting = [replica.prepare(prepare(5)), replica.prepare(prepare(4)), replica.accept(accept(ring, 5), 100)];
-    const read = replica.read({ kind: 'read', epoch: 2, name: 'n', wantBody: false });
+    const waiting = [replica.prepare(prepare(5), 1_000), replica.prepare(prepare(4), 1_000), replica.accept(accept(ring, 5), 100)];
+    const read = replica.read({ kind: 'read', epoch: 2, name: 'n', wantBody: false }, 1_000);
     for (const reply of [...waiting, read]) expect(await isSettled(reply)).toBe(false);
     store.sync();
     expect(await Promise.all(waiting)).toMatchObject([{ state: 'promised' }, { state: 'refused' }, { state: 'accepted' }]);
@@ -52,25 +52,25 @@ describe('replies follow the fsync', () => {
   test('unless that rule is dropped', async () => {
     const { replica, store } = ringOf({ ...ALL_RULES, replyAfterFsync: false }).node(0);
     store.hold();
-    expect(await isSettled(replica.prepare(prepare(5)))).toBe(true);
+    expect(await isSettled(replica.prepare(prepare(5), 1_000))).toBe(true);
   });
 });
 
 describe('the fence', () => {
   test('an older epoch is answered with the layout, a newer one with the number of ours', async () => {
     const { replica, views } = ringOf().node(0);
-    expect(await replica.prepare(prepare(5, 1))).toEqual({ kind: 'stale-epoch', epoch: 2, layout: views.view.layout });
-    expect(await replica.prepare(prepare(5, 3))).toEqual({ kind: 'stale-epoch', epoch: 2, layout: null });
+    expect(await replica.prepare(prepare(5, 1), 1_000)).toEqual({ kind: 'stale-epoch', epoch: 2, layout: views.view.layout });
+    expect(await replica.prepare(prepare(5, 3), 1_000)).toEqual({ kind: 'stale-epoch', epoch: 2, layout: null });
   });
   test('a node that is no replica of the key refuses', async () => {
-    expect(await ringOf().node(3).replica.prepare(prepare(5))).toMatchObject({ kind: 'fault', code: 'DHT_ERR_CONFLICT' });
+    expect(await ringOf().node(3).replica.prepare(prepare(5), 1_000)).toMatchObject({ kind: 'fault', code: 'DHT_ERR_CONFLICT' });
   });
   test('nothing is answered while the gate is closed, and the epoch is checked after it opened', async () => {
     const ring = ringOf();
     const { replica, views } = ring.node(0);
     let open = (): void => undefined;
     views.closed = new Promise((resolve) => { open = resolve; });
-    const reply = replica.prepare(prepare(5));
+    const reply = replica.prepare(prepare(5), 1_000);
     expect(await isSettled(reply)).toBe(false);
     const ids = ring.nodes.map((node) => node.id);
     await views.adopt(layoutOf(3, ids, ids.slice(0, 3)));
@@ -78,8 +78,45 @@ describe('the fence', () => {
     open();
     expect(await reply).toMatchObject({ kind: 'stale-epoch', epoch: 3 });
   });
+  test.each([
+    ['prepare', (ring: ReplicaRing) => ring.node(0).replica.prepare(prepare(5), 1_000)],
+    ['accept', (ring: ReplicaRing) => ring.node(0).replica.accept({ ...accept(ring, 5), record: { ...record(5), body: { ...record(5).body, size: 0 } } }, 1_000)],
+    ['read', (ring: ReplicaRing) => ring.node(0).replica.read({ kind: 'read', epoch: 2, name: 'n', wantBody: false }, 1_000)],
+  ])('a %s whose deadline passed while the gate was closed ends before it touches the store', async (_kind, send) => {
+    for (const [waitedMs, isExpired] of [[999, false], [1_000, true]] as const) {
+      const ring = ringOf();
+      const { replica, store, views } = ring.node(0);
+      // The body of the ACCEPT is here: only the gate stands before the record.
+      await replica.prepare(prepare(4), 1_000);
+      let open = (): void => undefined;
+      views.closed = new Promise((resolve) => { open = resolve; });
+      const reply = send(ring);
+      ring.clock.nowMs += waitedMs;
+      views.closed = null;
+      open();
+      expect((await reply).kind === 'fault').toBe(isExpired);
+      if (isExpired) expect(store.head(KEY)).toMatchObject({ promised: ballot(4, 2) });
+    }
+  });
+  test('a gate that closes again as soon as it opened is waited for again', async () => {
+    const ring = ringOf();
+    const { replica, views } = ring.node(0);
+    let openFirst = (): void => undefined;
+    let openSecond = (): void => undefined;
+    const second = new Promise<void>((resolve) => { openSecond = resolve; });
+    let looks = 0;
+    const first = new Promise<void>((resolve) => { openFirst = resolve; });
+    // Open for one look, as for a step of another request that closes it.
+    const gates = [first, first, null, second, second, null, null];
+    jest.spyOn(views, 'gate').mockImplementation(() => gates[Math.min(looks++, gates.length - 1)] ?? null);
+    const reply = replica.prepare(prepare(5), 1_000);
+    openFirst();
+    expect(await isSettled(reply)).toBe(false);
+    openSecond();
+    expect(await reply).toMatchObject({ state: 'promised' });
+  });
   test('is gone when the rule is dropped', async () => {
-    expect(await ringOf({ ...ALL_RULES, epochFence: false }).node(0).replica.prepare(prepare(5, 1))).toMatchObject({ state: 'promised' });
+    expect(await ringOf({ ...ALL_RULES, epochFence: false }).node(0).replica.prepare(prepare(5, 1), 1_000)).toMatchObject({ state: 'promised' });
   });
 });
 
@@ -104,20 +141,20 @@ describe('bodies', () => {
     const ring = ringOf();
     await ring.node(1).store.stage(KEY, BODY_ID, BODY);
     ring.interfere = (_from, _to, request) => {
-      if (request.kind === 'body-fetch') void ring.node(0).replica.prepare(prepare(9, 2, null));
+      if (request.kind === 'body-fetch') void ring.node(0).replica.prepare(prepare(9, 2, null), 1_000);
       return undefined;
     };
     expect(await ring.node(0).replica.accept(accept(ring, 5), 1_000)).toMatchObject({ state: 'refused', promised: ballot(9, 2) });
   });
   test('a refused PREPARE still stages its body', async () => {
     const { replica, store } = ringOf().node(0);
-    await replica.prepare(prepare(9, 2, null));
-    expect(await replica.prepare(prepare(5))).toMatchObject({ state: 'refused', isStaged: true });
+    await replica.prepare(prepare(9, 2, null), 1_000);
+    expect(await replica.prepare(prepare(5), 1_000)).toMatchObject({ state: 'refused', isStaged: true });
     expect(store.holdsBody(KEY, BODY_ID)).toBe(true);
   });
   test('a staged body with another digest than announced is refused', async () => {
     const { replica, store } = ringOf().node(0);
-    expect(await replica.prepare({ ...prepare(5), body: Buffer.from('jello') })).toMatchObject({ kind: 'fault' });
+    expect(await replica.prepare({ ...prepare(5), body: Buffer.from('jello') }, 1_000)).toMatchObject({ kind: 'fault' });
     expect(store.head(KEY)).toBeNull();
   });
   test('bodies are handed out in any epoch', async () => {
@@ -133,7 +170,7 @@ test('inspect shows what is stored, with the digest of the stored bytes', async 
   const ring = ringOf();
   const { replica, store } = ring.node(0);
   expect(await replica.inspect({ kind: 'inspect', name: 'n' }, 100)).toMatchObject({ accepted: null, sha256: null, promised: ZERO_BALLOT });
-  await replica.prepare(prepare(5));
+  await replica.prepare(prepare(5), 1_000);
   await replica.accept(accept(ring, 5), 100);
   expect(await replica.inspect({ kind: 'inspect', name: 'n' }, 100)).toMatchObject({ sha256: SHA, isDurable: true, epoch: 2 });
   store.spoil(BODY_ID, Buffer.from('jello'));
