@@ -117,7 +117,8 @@ export class HeldBodies {
     }
     const replaced = new Set(this.#deps.state.takeUnnamed());
     this.#files.unlink(unnamed.filter((bodyId) => replaced.has(bodyId)), Promise.resolve());
-    for (const bodyId of unnamed) if (!replaced.has(bodyId)) this.#files.addOrphan(bodyId);
+    // Also of a replaced one there may be a staged file: a late sender can have begun it anew.
+    for (const bodyId of unnamed) this.#files.addOrphan(bodyId);
     this.#files.removeStaged(stagedBesideHeld);
   }
 
