@@ -54,8 +54,10 @@ export class Core {
     return outside.length === 0 ? null : new Core(deps, nodes.filter((node) => !outside.some(([other]) => other === node)), outside);
   }
 
-  hasName(name: string): boolean {
-    return [...this.#nodes].some((node) => node.name === name);
+  /** Whether clients come in here: through members. A newcomer that isn't let in before the others are back isn't ready for them. */
+  isEntry(name: string): boolean {
+    const isMember = this.#deps.cluster.newestLayout()?.members.some((member) => member.name === name) ?? false;
+    return isMember && [...this.#nodes].some((node) => node.name === name);
   }
 
   /** A node that comes later belongs to the core. */

@@ -104,7 +104,7 @@ export class WholeNodeRun {
         clock: sim.clock,
         random: sim.random.fork('clients'),
         history: this.#history,
-        gateways: () => this.#cluster.gateways().filter(({ name }) => this.#core?.hasName(name) ?? true),
+        gateways: () => this.#cluster.gateways().filter(({ name }) => this.#core?.isEntry(name) ?? true),
         keeps: (operation) => operations?.has(operation) ?? true,
         onStored: (name, version) => { this.#checkAcknowledged(name, version); },
         note: (who, text) => sim.note(who, text),
