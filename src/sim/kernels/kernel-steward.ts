@@ -32,7 +32,12 @@ export class KernelSteward {
 
   /** No set in force names a node that lost its disk: only then may another lose its own. */
   get isWhole(): boolean {
-    return [...this.newest.arcs.values()].every((arc) => replicasOf(arc).every((id) => this.#world.byId(id) !== undefined));
+    for (const arc of this.newest.arcs.values()) {
+      for (const id of arc.old) if (this.#world.byId(id) === undefined) return false;
+      if (!arc.isMoving) continue;
+      for (const id of arc.new) if (this.#world.byId(id) === undefined) return false;
+    }
+    return true;
   }
 
   tick(isMoveWanted: boolean): void {

@@ -3,7 +3,7 @@
  * nodes that crash, lose their disks and have wrong clocks. Each seed enables a random subset of the faults at random
  * rates: with everything always on, some dropped rules survived tens of thousands of seeds.
  */
-import { must } from '../../domain/assert.ts';
+import { assert, must } from '../../domain/assert.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import type { Rules } from '../../domain/rules.ts';
 import { HybridClock } from '../../register/hybrid-clock.ts';
@@ -62,10 +62,13 @@ export interface KernelNode {
   skew: number;
 }
 
+/** Whole milliseconds that the wheel of events spans, a power of two: every delay is shorter. */
+const SPAN = 2048;
+
+/** In the list of its instant. */
 interface Event {
-  readonly at: number;
-  readonly order: number;
   readonly run: () => void;
+  next: Event | null;
 }
 
 export class KernelWorld {
@@ -75,15 +78,18 @@ export class KernelWorld {
   readonly #rules: Rules;
   rates: FaultRates;
   now = 0;
-  #heap: Event[] = [];
-  #order = 0;
+  /** A timing wheel, because all delays are short and whole: a slot holds the events of one instant, a list in order. */
+  readonly #firsts: (Event | null)[] = new Array<Event | null>(SPAN).fill(null);
+  readonly #lasts: (Event | null)[] = new Array<Event | null>(SPAN).fill(null);
   #ids = 0;
-  readonly #cuts = new Set<string>();
+  /** Bit `to` of word `from`: nothing gets through. */
+  readonly #cuts: number[];
 
   constructor(seed: number, nodeCount: number, founding: (ids: readonly NodeId[]) => KernelLayout, rules: Rules) {
     this.random = new KernelRandom(seed);
     this.rates = this.#chooseRates();
     this.#rules = rules;
+    this.#cuts = new Array<number>(nodeCount).fill(0);
     const ids = Array.from({ length: nodeCount }, () => this.newNodeId());
     const layout = founding(ids);
     ids.forEach((id, index) => {
@@ -109,55 +115,30 @@ export class KernelWorld {
 
   /** The living node with this id, if any. */
   byId(id: NodeId): KernelNode | undefined {
-    return this.nodes.find((node) => node.id === id);
+    for (const node of this.nodes) if (node.id === id) return node;
+    return undefined;
   }
 
+  /** The delay is whole; events of one instant run in the order in which they were scheduled. */
   after(delay: number, run: () => void): void {
-    const event = { at: this.now + delay, order: this.#order++, run };
-    const heap = this.#heap;
-    let i = heap.push(event) - 1;
-    while (i > 0) {
-      const parent = (i - 1) >> 1;
-      const above = must(heap[parent], 'heap parent');
-      if (!isBefore(event, above)) break;
-      heap[i] = above;
-      i = parent;
-    }
-    heap[i] = event;
+    assert(Number.isInteger(delay) && delay >= 0 && delay < SPAN, 'a delay is whole and within the wheel');
+    const slot = (this.now + delay) % SPAN;
+    const event: Event = { run, next: null };
+    const last = this.#lasts[slot] ?? null;
+    if (last === null) this.#firsts[slot] = event;
+    else last.next = event;
+    this.#lasts[slot] = event;
   }
 
-  /** Runs events up to the instant. */
+  /** Runs events up to the instant, those too that are scheduled for an instant while it runs. */
   runUntil(end: number): void {
-    for (;;) {
-      const top = this.#heap[0];
-      if (top === undefined || top.at > end) break;
-      this.#pop();
-      this.now = top.at;
-      top.run();
+    for (; ; this.now++) {
+      const slot = this.now % SPAN;
+      for (let event = this.#firsts[slot] ?? null; event !== null; event = event.next) event.run();
+      this.#firsts[slot] = null;
+      this.#lasts[slot] = null;
+      if (this.now >= end) return;
     }
-    this.now = end;
-  }
-
-  #pop(): void {
-    const heap = this.#heap;
-    const last = must(heap.pop(), 'last event');
-    if (heap.length === 0) return;
-    let i = 0;
-    for (;;) {
-      let child = 2 * i + 1;
-      const left = heap[child];
-      if (left === undefined) break;
-      const right = heap[child + 1];
-      let least = left;
-      if (right !== undefined && isBefore(right, left)) {
-        least = right;
-        child++;
-      }
-      if (!isBefore(least, last)) break;
-      heap[i] = least;
-      i = child;
-    }
-    heap[i] = last;
   }
 
   /** Delivers `run` at the node, perhaps late, twice or never; not to a later life of the node. */
@@ -168,7 +149,7 @@ export class KernelWorld {
       this.#deliver(to, 0, run);
       return;
     }
-    if (this.#cuts.has(`${from.index}>${to.index}`) || random.chance(rates.loss)) return;
+    if ((((this.#cuts[from.index] ?? 0) >> to.index) & 1) === 1 || random.chance(rates.loss)) return;
     this.#deliver(to, 1 + random.below(rates.delayMax), run);
     if (random.chance(rates.repeat)) this.#deliver(to, 1 + random.below(3 * rates.delayMax), run);
   }
@@ -217,14 +198,10 @@ export class KernelWorld {
   }
 
   cut(from: KernelNode, to: KernelNode): void {
-    this.#cuts.add(`${from.index}>${to.index}`);
+    this.#cuts[from.index] = (this.#cuts[from.index] ?? 0) | (1 << to.index);
   }
 
   heal(): void {
-    this.#cuts.clear();
+    this.#cuts.fill(0);
   }
-}
-
-function isBefore(a: Event, b: Event): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order);
 }

@@ -216,7 +216,7 @@ class World {
     const copies = this.#isStorm && chance(random, this.#doubleRate) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       const delayMs = this.#isStorm && chance(random, this.#slowRate) ? between(random, 20, 900) : between(random, 1, 20);
-      this.#after(delayMs, () => { if (!this.#blocked.has(`${from}>${to}`)) run(); });
+      this.#after(delayMs, () => { if (this.#blocked.size === 0 || !this.#blocked.has(`${from}>${to}`)) run(); });
     }
   }
 
