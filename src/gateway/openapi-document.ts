@@ -36,7 +36,7 @@ const header = (name: string, description: string): unknown => ({ name, in: 'hea
 const NAME = { name: 'name', in: 'path', required: true, schema: { type: 'string', minLength: 1 }, description: `1 to ${NAME_BYTES_MAX} bytes of UTF-8 without NUL, percent-encoded once. Slashes may stand as they are; "." and ".." segments are refused.` };
 const CONSISTENCY = query('consistency', { enum: ['linearizable', 'one'] }, 'one: the nearest copy, which may be stale; the answer then has x-dht-consistency: one.');
 const IF_MATCH = header('If-Match', 'Only if the object has one of these ETags; "*": only if it exists.');
-const IDEMPOTENCY_KEY = header('Idempotency-Key', 'Makes a retry of this request safe.');
+const IDEMPOTENCY_KEY = header('Idempotency-Key', 'Makes a retry of this request safe while fewer than 8 other writes of the name came between, and its deletion was not yet forgotten.');
 
 const READ_CONDITIONS = [IF_MATCH, header('If-None-Match', '304 when the object has one of these ETags.'), header('If-Modified-Since', '304 when it is no newer; counts only without If-None-Match.'), header('If-Unmodified-Since', 'Counts only without If-Match.')];
 const RANGE = [header('Range', 'bytes=a-b, bytes=a- or bytes=-n; several ranges are answered with the whole.'), header('If-Range', 'An ETag: the range only of this version, else the whole. A date never holds, for two versions may share a second.')];
