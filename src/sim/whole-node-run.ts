@@ -261,13 +261,13 @@ export class WholeNodeRun {
     if (wrong !== null) this.#sim.fail(wrong);
   }
 
-  /** Staged files go by themselves (invariant I20). Files under `bodies/` that nothing names may still wait for the next start. */
+  /** What nothing names goes from the disks (invariant I20). */
   async #checkLeftovers(): Promise<void> {
     const { stagingTtlMs, lingerMs } = this.#options.workload.bodies;
     if (stagingTtlMs > SHORT_TTL_MS_MAX) return;
     const leftovers = (): readonly string[] => this.#cluster.nodes().flatMap((node) => {
       const program = node.program();
-      return program === null ? [] : checkLeftovers(node.name, node.disk.files().map(([path]) => path).filter((path) => path.includes('/staging/')), program.store);
+      return program === null ? [] : checkLeftovers(node.name, node.disk.files().map(([path]) => path), program.store);
     });
     await this.#sim.waitUntil(() => leftovers().length === 0, 4 * stagingTtlMs + 2 * lingerMs + LEFTOVERS_GRACE_MS, 100);
     for (const wrong of leftovers()) this.#sim.fail(wrong);

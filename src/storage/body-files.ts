@@ -65,19 +65,21 @@ export class BodyFiles {
     this.#sweepTimer = this.#sweepLater();
   }
 
-  /** `onPlaced`: logs that the body is held. */
-  async openWriter(bodyId: BodyId, onPlaced: (size: number, sha256: string) => Promise<void>): Promise<BodyWriter | 'busy' | 'full'> {
+  /** `onPlaced`: logs that the body is held. `isHeld`: whether the state names it now. */
+  async openWriter(bodyId: BodyId, onPlaced: (size: number, sha256: string) => Promise<void>, isHeld: () => boolean): Promise<BodyWriter | 'busy' | 'full'> {
     await this.#movingAside.get(bodyId);
     if (this.#isClosed) throw new DhtError('DHT_ERR_NOT_READY', 'the store is closed');
     if (this.#writers.has(bodyId) || this.#unlinking.has(bodyId) || this.#writers.size >= WRITERS_MAX) return 'busy';
     this.#writers.set(bodyId, null);
-    const opening = this.#openWriter(bodyId, onPlaced);
+    const opening = this.#openWriter(bodyId, onPlaced, isHeld);
     this.#inBackground(opening);
     return opening;
   }
 
-  async #openWriter(bodyId: BodyId, onPlaced: (size: number, sha256: string) => Promise<void>): Promise<BodyWriter | 'full'> {
+  async #openWriter(bodyId: BodyId, onPlaced: (size: number, sha256: string) => Promise<void>, isHeld: () => boolean): Promise<BodyWriter | 'full'> {
     let writer: BodyFileWriter | null = null;
+    // Beside the staged file there may be one in its place that nothing names, which goes with it.
+    let wasOrphan = false;
     try {
       if (!(await this.#hasRoom(0))) return 'full';
       const { directory, bodies } = this.#options;
@@ -92,11 +94,15 @@ export class BodyFiles {
         },
         onReleased: (left) => {
           this.#writers.delete(bodyId);
-          if (left === 'keep') this.addOrphan(bodyId);
+          if (isHeld()) {
+            if (left === 'keep') this.removeStaged([bodyId]);
+          } else if (left === 'keep' || wasOrphan) {
+            this.addOrphan(bodyId);
+          }
         },
       }, { directory, bodyId, chunkBytes: bodies.chunkBytes });
       this.#writers.set(bodyId, writer);
-      this.#orphans.delete(bodyId);
+      wasOrphan = this.#orphans.delete(bodyId);
       if (!this.#isClosed) return writer;
       await writer.abort('keep');
       throw new DhtError('DHT_ERR_NOT_READY', 'the store is closed');
@@ -131,10 +137,13 @@ export class BodyFiles {
 
   /** Moves a rotten file aside, for examination: a new one takes its place. A bounded number is kept. */
   quarantine(bodyId: BodyId): void {
-    if (this.#writers.has(bodyId) || this.#unlinking.has(bodyId) || this.#movingAside.has(bodyId)) return;
+    if (this.#unlinking.has(bodyId) || this.#movingAside.has(bodyId)) return;
+    // Nothing names it: the writer replaces it, or it goes as an orphan.
+    if (this.#writers.has(bodyId)) return void this.addOrphan(bodyId);
     this.#handles.forget(bodyId);
     const moved = quarantineBody(this.#deps.disk, this.#options.directory, bodyId).catch((error: unknown) => {
       this.#deps.log.warn('a rotten body file could not be moved aside', { bodyId, error: String(error) });
+      this.addOrphan(bodyId);
     }).finally(() => { this.#movingAside.delete(bodyId); });
     this.#movingAside.set(bodyId, moved);
     this.#inBackground(moved);

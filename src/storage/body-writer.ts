@@ -56,6 +56,8 @@ export class BodyFileWriter implements BodyWriter {
   #failure: DhtError | null = null;
   #finishing: Promise<'held' | 'mismatch'> | null = null;
   #isClosed = false;
+  /** The file may be under its final name. */
+  #isPlacing = false;
   #isReleased = false;
 
   /** Opens the staged file, keeps the chunks of it that check out and cuts the rest. Rejects with errors of the disk. */
@@ -118,7 +120,8 @@ export class BodyFileWriter implements BodyWriter {
       return 'held';
     } catch (error) {
       const failure = this.#fail(error);
-      await this.#release('drop');
+      // The file may be in its place already, without a record: it goes like whatever nothing names.
+      await this.#release('drop', this.#isPlacing ? 'keep' : 'nothing');
       throw failure;
     }
   }
@@ -207,6 +210,7 @@ export class BodyFileWriter implements BodyWriter {
     await this.#sync();
     await this.#close();
     await disk.makeDirectory(bodyDirectory(directory, bodyId));
+    this.#isPlacing = true;
     await disk.rename(stagedPath(directory, bodyId), bodyPath(directory, bodyId));
     await removeIfThere(disk, sumsPath(directory, bodyId));
     try {
@@ -218,12 +222,12 @@ export class BodyFileWriter implements BodyWriter {
     }
   }
 
-  async #release(keep: 'keep' | 'drop'): Promise<void> {
+  async #release(keep: 'keep' | 'drop', dropped: 'keep' | 'nothing' = 'nothing'): Promise<void> {
     if (this.#isReleased) return;
     const { disk } = this.#deps;
     const { directory, bodyId } = this.#options;
     await this.#close().catch(() => undefined);
-    let left: 'keep' | 'nothing' = keep === 'keep' ? 'keep' : 'nothing';
+    let left: 'keep' | 'nothing' = keep === 'keep' ? 'keep' : dropped;
     if (keep === 'drop') {
       try {
         await removeIfThere(disk, stagedPath(directory, bodyId));

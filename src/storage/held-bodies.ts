@@ -99,7 +99,7 @@ export class HeldBodies {
   }
 
   openWriter(key: ObjectKey, bodyId: BodyId): Promise<BodyWriter | 'busy' | 'full'> {
-    return this.#files.openWriter(bodyId, (size, sha256) => this.#deps.logFile(key, bodyId, size, sha256));
+    return this.#files.openWriter(bodyId, (size, sha256) => this.#deps.logFile(key, bodyId, size, sha256), () => this.locate(key, bodyId) !== null);
   }
 
   /** Removes the files of the bodies that the last change left without a name, once it is durable. */

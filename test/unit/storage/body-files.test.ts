@@ -426,6 +426,41 @@ describe('at start', () => {
     expect((await store.readBody(key, bodyId(1), 0, 5000))?.bytes).toEqual(bytes);
   });
 
+  test.each(['directory not synced for lack of room', 'later attempt given up'] as const)('a file in its place that never got a record goes too: %s', async (how) => {
+    const disk = testSimDisk('1');
+    const clock = testClock();
+    let store = await opened(disk.boot(), OPTIONS, { clock });
+    if (how === 'later attempt given up') {
+      await store.close();
+      await create(disk, pathOf(bodyId(7)));
+      store = await opened(disk.boot(), OPTIONS, { clock });
+      await (await writerOf(store, 7)).abort('drop');
+    } else {
+      disk.failNext('sync-directory', 'ENOSPC');
+      await expect(stageFile(store, 7, bytes)).rejects.toMatchObject({ code: 'DHT_ERR_DISK_FULL' });
+    }
+    expect(disk.snapshot().has(pathOf(bodyId(7)))).toBe(true);
+    for (let i = 0; i < 3; i++) {
+      clock.advance(bodies.stagingTtlMs);
+      await settle();
+    }
+    expect([...filesUnder(disk, 'bodies'), ...filesUnder(disk, 'staging')]).toEqual([]);
+  });
+
+  test('an attempt that is given up beside a held body takes nothing of it along', async () => {
+    const disk = testSimDisk('1');
+    const clock = testClock();
+    const store = await opened(disk.boot(), OPTIONS, { clock });
+    await putFile(store, 1, bytes);
+    await (await writerOf(store, 1)).abort('keep');
+    for (let i = 0; i < 3; i++) {
+      clock.advance(bodies.stagingTtlMs);
+      await settle();
+    }
+    expect(filesUnder(disk, 'staging')).toEqual([]);
+    expect((await store.readBody(key, bodyId(1), 0, 5000))?.bytes).toEqual(bytes);
+  });
+
   test('a file whose record was replaced goes at once', async () => {
     const disk = testSimDisk('1');
     const store = await opened(disk.boot(), OPTIONS);
