@@ -9,8 +9,10 @@
  * The first replica of an arc does it. The others would find the same, so each waits `turnMs` longer for each place it is
  * behind; they do it all the same, because the first one may have erased its own and lost the messages to the others.
  * Age is counted by the wall clock and only for the sake of retries, which find their history as long as the tombstone is
- * there (rule R9); a wrong clock costs an "unknown", never data. The ballot too has to be of some age: it becomes a floor, and
- * every write that began below it would have to end as unknown.
+ * there (rule R9). For retries inside one coordinator a wrong clock costs an "unknown", never data. A client's own retry with
+ * its `Idempotency-Key` isn't safe for ever: once the history is gone (with the tombstone after `ageMs`, sooner by a clock
+ * that is ahead; or after 8 writes of the name) it is applied again. The ballot too has to be of some age: it becomes a floor,
+ * and every write that began below it would have to end as unknown.
  *
  * Bounded: one page in work, `looksPerStep` registers a step, `evenOutsPerPass` identity rounds a pass; nothing at all
  * while there is no tombstone. Source: protocol rule R13.

@@ -6,11 +6,11 @@
  * applied, it does nothing when the register or the body points elsewhere by then. So a copy can't undo a newer promise or
  * accept, however late it comes, and it means the same when the log is repeated. Looking, appending and applying are one step.
  *
- * First the index is walked for what points into the segment, then the segment is read from front to back in windows. Every
+ * First the index is walked for what points into the segments, then each segment is read from front to back in windows. Every
  * copy is checked first: rotten bytes are reported, and never copied as good ones. A body is then no longer held, a record
  * stays where it is, and its segment too.
  *
- * Cost: one walk of the index and one reading of the segment; memory: a window and 47 bytes for each copy.
+ * Cost: one walk of the index and one reading of each segment; memory: a window and 47 bytes for each copy.
  * Rejected: reading the segment batch by batch (rot in what nobody needs would end it); live counters kept with each change
  * (a wrong one would delete data).
  * Source: [LFS] "Segment cleaning mechanism"; [Bitcask]; protocol section F.2.
@@ -33,13 +33,15 @@ export interface LogCompactionDeps {
   readonly now: () => MonotonicMs;
   /** Awaited after so many bytes of work. Rejects when the store stops. */
   readonly pause: (bytes: number) => Promise<void>;
+  /** Whether the log is far too long. */
+  readonly isBehind: () => boolean;
   readonly onDamage: (detail: string) => void;
 }
 
 export interface Compacted {
   readonly copiedBytes: number;
-  /** A record can't be read: the segment stays. */
-  readonly isRotten: boolean;
+  /** Segments with a record that can't be read: they stay. */
+  readonly rotten: ReadonlySet<number>;
 }
 
 /** Bytes of a segment that are in memory at a time. */
@@ -47,6 +49,8 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 /** Copies, and their bytes, between two turns of the event loop. */
 const COPIES_AT_ONCE = 250;
 const COPIED_BYTES_AT_ONCE = 512 * 1024;
+/** So many times as much when the log is far too long. */
+const BEHIND_FACTOR = 4;
 /** Buckets that are walked between two turns of the event loop, and what an entry walked counts of its bytes. */
 const BUCKETS_AT_ONCE = 256;
 const WALKING_PART = 16;
@@ -60,27 +64,34 @@ interface Place {
   readonly bodyId: BodyId | null;
 }
 
-/** Copies what is in use in a segment that is no longer written. Rejects when the log fails or the store stops. */
-export async function compactSegment(deps: LogCompactionDeps, segment: Segment): Promise<Compacted> {
-  const compaction = new Compaction(deps, segment);
+/** Copies what is in use in segments that are no longer written. Rejects when the log fails or the store stops. */
+export async function compactSegments(deps: LogCompactionDeps, segments: readonly Segment[]): Promise<Compacted> {
+  const compaction = new Compaction(deps, segments);
   await compaction.find();
   return compaction.copy();
 }
 
 class Compaction {
   readonly #deps: LogCompactionDeps;
-  readonly #segment: Segment;
-  readonly #end: number;
-  /** By window. */
-  readonly #places: PlaceList[];
+  readonly #segments: readonly Segment[];
+  /** By segment number, by window. */
+  readonly #places: ReadonlyMap<number, readonly PlaceList[]>;
+  readonly #from: number;
+  readonly #to: number;
   #copiedBytes = 0;
-  #isRotten = false;
+  readonly #rotten = new Set<number>();
+  /** Copies since others had their turn, and their bytes. */
+  #copies = 0;
+  #bytes = 0;
 
-  constructor(deps: LogCompactionDeps, segment: Segment) {
+  constructor(deps: LogCompactionDeps, segments: readonly Segment[]) {
     this.#deps = deps;
-    this.#segment = segment;
-    this.#end = segment.end ?? segment.position;
-    this.#places = Array.from({ length: Math.ceil((this.#end - segment.position) / WINDOW_BYTES) }, () => new PlaceList());
+    this.#segments = segments;
+    this.#places = new Map(segments.map((segment) => [
+      segment.number, Array.from({ length: Math.ceil((endOf(segment) - segment.position) / WINDOW_BYTES) }, () => new PlaceList()),
+    ]));
+    this.#from = Math.min(...segments.map(({ position }) => position));
+    this.#to = Math.max(...segments.map(endOf));
   }
 
   async find(): Promise<void> {
@@ -105,36 +116,46 @@ class Compaction {
   }
 
   async copy(): Promise<Compacted> {
-    const { log, pause } = this.#deps;
-    for (const [number, places] of this.#places.entries()) {
-      if (places.count === 0) continue;
-      const from = this.#segment.position + number * WINDOW_BYTES;
-      const window = await this.#segment.file.read(SEGMENT_HEADER_BYTES + from - this.#segment.position, Math.min(WINDOW_BYTES, this.#end - from));
-      await pause(window.length);
-      let bytes = 0;
-      for (let i = 0; i < places.count; i++) {
-        const place = places.get(i);
-        const length = place.bodyId === null ? place.bytes : BODY_PREFIX_BYTES + place.bytes;
-        const inWindow = window.subarray(place.at - from, place.at - from + length);
-        const stored = inWindow.length === length ? inWindow : await log.read(place.at, length);
-        if (!this.#move(place, stored)) {
-          await log.commit();
-          i--;
-          continue;
-        }
-        bytes += length;
-        if (bytes < COPIED_BYTES_AT_ONCE && i % COPIES_AT_ONCE !== 0) continue;
-        await log.commit();
-        await pause(bytes);
-        bytes = 0;
+    for (const segment of this.#segments) {
+      for (const [number, places] of (this.#places.get(segment.number) ?? []).entries()) {
+        if (places.count > 0) await this.#copyWindow(segment, segment.position + number * WINDOW_BYTES, places);
       }
-      await log.commit();
     }
-    return { copiedBytes: this.#copiedBytes, isRotten: this.#isRotten };
+    // What is reported as copied is durable.
+    await this.#deps.log.commit();
+    return { copiedBytes: this.#copiedBytes, rotten: this.#rotten };
+  }
+
+  async #copyWindow(segment: Segment, from: number, places: PlaceList): Promise<void> {
+    const { log, pause } = this.#deps;
+    const window = await segment.file.read(SEGMENT_HEADER_BYTES + from - segment.position, Math.min(WINDOW_BYTES, endOf(segment) - from));
+    await pause(window.length);
+    for (let i = 0; i < places.count; i++) {
+      const place = places.get(i);
+      const length = place.bodyId === null ? place.bytes : BODY_PREFIX_BYTES + place.bytes;
+      const inWindow = window.subarray(place.at - from, place.at - from + length);
+      const stored = inWindow.length === length ? inWindow : await log.read(place.at, length);
+      while (!this.#move(place, stored, segment)) await log.commit();
+      await this.#letOthers(length);
+    }
+  }
+
+  /** Copies are few between two turns of the event loop, and more when the log is far too long. */
+  async #letOthers(bytes: number): Promise<void> {
+    const { log, pause, isBehind } = this.#deps;
+    this.#copies++;
+    this.#bytes += bytes;
+    const factor = isBehind() ? BEHIND_FACTOR : 1;
+    if (this.#copies < factor * COPIES_AT_ONCE && this.#bytes < factor * COPIED_BYTES_AT_ONCE) return;
+    const copied = this.#bytes;
+    this.#copies = 0;
+    this.#bytes = 0;
+    await log.commit();
+    await pause(copied);
   }
 
   /** Looks, appends and applies in one step. False: the log takes no more for now. */
-  #move(place: Place, stored: Buffer): boolean {
+  #move(place: Place, stored: Buffer, segment: Segment): boolean {
     const { state } = this.#deps;
     const { at, key, bodyId } = place;
     if (bodyId !== null) {
@@ -149,7 +170,7 @@ class Compaction {
     if (key === null || entry === null || entry.recordAt !== at) return true;
     const loaded = parseAccepted(stored, place.bytes);
     if (loaded !== null) return this.#append({ kind: 'move-record', key, name: loaded.name, ballot: entry.accepted, from: at, record: loaded.record }, null);
-    this.#isRotten = true;
+    this.#rotten.add(segment.number);
     this.#deps.onDamage(`the record at log position ${at} fails its checksum`);
     return true;
   }
@@ -170,13 +191,18 @@ class Compaction {
 
   /** A body in a file is in no segment, whatever the number that stands for its place. */
   #isInside(at: number): boolean {
-    return at > BODY_IN_FILE && at >= this.#segment.position && at < this.#end;
+    return at > BODY_IN_FILE && at >= this.#from && at < this.#to;
   }
 
   #note(at: number, bytes: number, key: ObjectKey | null, bodyId: BodyId | null): void {
-    if (!this.#isInside(at)) return;
-    this.#places[Math.floor((at - this.#segment.position) / WINDOW_BYTES)]?.add(at, bytes, key, bodyId);
+    const segment = this.#isInside(at) ? this.#deps.log.segments.find(at) : null;
+    if (segment === null) return;
+    this.#places.get(segment.number)?.[Math.floor((at - segment.position) / WINDOW_BYTES)]?.add(at, bytes, key, bodyId);
   }
+}
+
+function endOf(segment: Segment): number {
+  return segment.end ?? segment.position;
 }
 
 const PLACE_BYTES = 47;

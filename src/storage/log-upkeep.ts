@@ -27,9 +27,10 @@ import type { Log as OperatorLog } from '../ports/log.ts';
 import { isFull } from './body-disk.ts';
 import { parseCheckpointName } from './checkpoint-format.ts';
 import { writeCheckpoint, type Checkpoint } from './checkpoint-writer.ts';
-import { compactSegment } from './log-compaction.ts';
+import { compactSegments, type Compacted } from './log-compaction.ts';
 import type { Log } from './log.ts';
 import { segmentName } from './log-format.ts';
+import type { Segment } from './log-segments.ts';
 import { liveShare, unnamedSegments, type SegmentCensus } from './segment-census.ts';
 import type { StoreState } from './store-state.ts';
 
@@ -83,6 +84,10 @@ const REPEATING_COSTS = 4;
 const FAR_TOO_LONG = 3;
 /** Milliseconds that a pause is worth a timer. */
 const PAUSE_MS_MIN = 5;
+
+/** Bytes of segments that are compacted by one walk of the index: one segment of the usual size. */
+const GROUP_BYTES = 64 * 1024 * 1024;
+const NOTHING_COPIED: Compacted = { copiedBytes: 0, rotten: new Set() };
 
 /** The store stops. */
 class Stopped extends Error {}
@@ -140,7 +145,7 @@ export class LogUpkeep {
     await this.#attempt(() => this.#checkpoint());
   }
 
-  async #attempt(work: () => Promise<void>): Promise<void> {
+  async #attempt(work: () => Promise<unknown>): Promise<void> {
     const { log, operatorLog, onFailure } = this.#deps;
     try {
       await work();
@@ -157,18 +162,22 @@ export class LogUpkeep {
 
   /** Goes on as long as there is enough to give back; each time the log is shorter. */
   async #round(): Promise<void> {
-    do await this.#checkpoint();
-    while (await this.#compact() >= Math.max(this.#options.checkpointBytes, this.#newest?.bytes ?? 0));
+    // Without a new checkpoint the census stays as it is, and the same segments would be found again and again.
+    while (await this.#checkpoint()) {
+      if (await this.#compact() < Math.max(this.#options.checkpointBytes, this.#newest?.bytes ?? 0)) return;
+    }
   }
 
-  async #checkpoint(): Promise<void> {
+  /** False: the log has failed. */
+  async #checkpoint(): Promise<boolean> {
     const { disk, log, state, clock } = this.#deps;
     const start = clock.monotonicNow();
     const written = await writeCheckpoint({ disk, log, state, pause: (bytes) => this.#pause(bytes) }, this.#options);
-    if (written === null) return;
+    if (written === null) return false;
     this.#checkpoints++;
     this.#checkpointMs = elapsedMs(start, clock.monotonicNow());
     await this.#replace(written.checkpoint, written.census);
+    return true;
   }
 
   /** Bytes that the next checkpoint gives back. */
@@ -182,14 +191,16 @@ export class LogUpkeep {
       .filter(({ share }) => share <= this.#options.liveShareMin)
       .sort((a, b) => a.share - b.share);
     let freed = 0;
-    for (const { segment, share } of victims) {
-      const compacted = share === 0 ? { copiedBytes: 0, isRotten: false } : await compactSegment({
-        log, state, onDamage, now: () => clock.monotonicNow(), pause: (bytes) => this.#pause(bytes),
-      }, segment);
-      this.#copiedBytes += compacted.copiedBytes;
-      if (share > 0) this.#compactedSegments++;
-      if (compacted.isRotten) this.#rotten.add(segment.number);
-      else freed += (segment.end ?? 0) - segment.position - compacted.copiedBytes;
+    for (const group of groupsOf(victims.map(({ segment }) => segment))) {
+      const used = group.filter(({ number }) => census.liveBytes(number) > 0);
+      const { copiedBytes, rotten } = used.length === 0 ? NOTHING_COPIED : await compactSegments({
+        log, state, onDamage, now: () => clock.monotonicNow(), pause: (bytes) => this.#pause(bytes), isBehind: () => this.#isFarTooLong(),
+      }, used);
+      this.#copiedBytes += copiedBytes;
+      this.#compactedSegments += used.length;
+      for (const number of rotten) this.#rotten.add(number);
+      for (const { number, position, end } of group) if (!rotten.has(number)) freed += (end ?? position) - position;
+      freed -= copiedBytes;
     }
     return freed;
   }
@@ -243,4 +254,18 @@ export class LogUpkeep {
     });
     this.#pausing = null;
   }
+}
+
+function groupsOf(segments: readonly Segment[]): readonly (readonly Segment[])[] {
+  const groups: Segment[][] = [];
+  let bytes = GROUP_BYTES;
+  for (const segment of segments) {
+    if (bytes >= GROUP_BYTES) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)?.push(segment);
+    bytes += (segment.end ?? segment.position) - segment.position;
+  }
+  return groups;
 }

@@ -134,12 +134,15 @@ export class Log {
 
   /**
    * Calls once, as soon as the batch that fills is empty: the state in memory is then exactly that of the log up to the
-   * boundary. The batches below it need not be durable yet. Null: the log has failed.
+   * boundary. The batches below it need not be durable yet. Null: the log has failed. A batch that nobody waits for is begun:
+   * without that, the boundary would come with somebody else's next change, or never.
    */
   atBoundary(run: (boundary: LogBoundary | null) => void): void {
     if (this.#failure !== null) run(null);
-    else if (this.#filling.count > 0) this.#atBoundary.push(run);
-    else run(this.#filling);
+    else if (this.#filling.count > 0) {
+      this.#atBoundary.push(run);
+      void this.commit();
+    } else run(this.#filling);
   }
 
   /** Whether bytes of the position are, or will be, on disk: false once its segment was removed. */
