@@ -118,7 +118,7 @@ export class DhtNode implements NodeService {
   }
 
   #begin(): void {
-    const { driver, store, confirmation, catchUp, antiEntropy, keyRepair } = this.#parts;
+    const { driver, store, confirmation, catchUp, antiEntropy, keyRepair, release } = this.#parts;
     const { join, bootstrapExpect, isJoinOff } = this.#options;
     driver.start();
     confirmation.start();
@@ -135,6 +135,8 @@ export class DhtNode implements NodeService {
       catchUp.onLayout(layout);
       antiEntropy.onLayout(layout);
       antiEntropy.returned();
+      // What the process before still held of other owners.
+      release.onLayout(layout);
       void keyRepair.scanBodies();
     }
     this.#watchedAt = this.#deps.clock.monotonicNow();

@@ -11,6 +11,7 @@ const FOUND: readonly (readonly [seed: number, what: string])[] = [
   [52181, 'a body expired everywhere before its ACCEPT, and the write went on for ever'],
   [85536, 'the same, with the body on its way from a node that had left the arc'],
   [12215, 'a leaver whose joiner was cut off took itself for the last member and ended'],
+  [301019, 'an ex-owner that restarted never released what it still held'],
   [210105, 'clients of a core came in through a node that was not let in yet, each time they tried'],
 ];
 
