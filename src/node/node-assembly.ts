@@ -171,7 +171,7 @@ export async function assembleNode(
     missed: (nodeId, name, accepted, cause) => { hints.missed(nodeId, name, accepted, cause); },
     readRepaired: (isOk) => { counters.repair.readRepaired(isOk); },
   };
-  const coordinator = new Coordinator({ caller, views: driver, clock, random: random.fork('coordinator'), rules, repair: notes }, {
+  const coordinator = new Coordinator({ caller, views: driver, clock, random: random.fork('coordinator'), rules, repair: notes, onRetry: (op) => { counters.replicaRetries.add(1, { op }); } }, {
     ...tuning.operations, operationDeadlineMs: OPERATION_DEADLINE_MS, bodies, streams,
   });
   const lists = new ListSource({ store, views: driver }, tuning.listing);

@@ -6,6 +6,7 @@ import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { Counter, Histogram, Meter } from '../ports/meter.ts';
 import type { RepairMetrics } from './repair-metrics.ts';
+import { RETRIED_OPS } from '../replication/operation-context.ts';
 import type { StoreTotals } from '../storage/register-store.ts';
 import type { NodeState, NodeView, RingView, StorageView } from './node-service.ts';
 
@@ -24,6 +25,8 @@ export interface NodeMetricsSource {
 }
 
 export interface NodeCounters {
+  /** Rounds that began again; label `op`. */
+  readonly replicaRetries: Counter;
   readonly repair: RepairMetrics;
   /** Body bytes that catch-up pulled from other replicas. */
   readonly transferredBytes: Counter;
@@ -97,6 +100,10 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     readOnly.set(space.isReadOnly ? 1 : 0);
   });
   return {
+    replicaRetries: meter.counter({
+      name: 'dht_gateway_replica_retries_total', help: 'Rounds with the replicas that operations of this node began again.', labelNames: ['op'],
+      initial: RETRIED_OPS.map((op) => ({ op })),
+    }),
     repair: source.repair,
     transferredBytes: meter.counter({ name: 'dht_rebalance_transferred_bytes_total', help: 'Body bytes pulled from other replicas by catch-up.' }),
     corruptions: meter.counter({

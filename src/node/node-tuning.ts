@@ -116,6 +116,8 @@ export const NODE_TUNING: NodeTuning = {
     callTimeoutMs: 2_000,
     backOffMinMs: 4,
     backOffMaxMs: 500,
+    // A tenth of what succeeds. Five seconds' worth at once: a fault of one node makes operations in work begin again together.
+    retries: { share: 0.1, perSecond: 100, burst: 500, waitMsMax: 2_000 },
     readGraceMs: 20,
     operationsMax: 4_096,
     keyWaitingMax: 256,

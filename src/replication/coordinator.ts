@@ -34,10 +34,11 @@ import { BodyStager, refusalOf, type BodyStagerOptions } from './body-stager.ts'
 import { KeyQueue } from './key-queue.ts';
 import { listNames } from './list-run.ts';
 import { readNearest } from './nearest-read.ts';
-import { isTooFull, type OperationContext, type OperationOptions, type RepairNotes } from './operation-context.ts';
+import { isTooFull, type OperationContext, type OperationOptions, type RepairNotes, type RetriedOp } from './operation-context.ts';
 import { OperationTimers } from './operation-timers.ts';
 import { OutcomeResolver, type OutcomeResolverOptions } from './outcome-resolver.ts';
 import { ReadRun } from './read-run.ts';
+import { RetryBudget } from './retry-budget.ts';
 import { WriteRun, type ChosenIn, type WriteBody, type WriteEnd } from './write-run.ts';
 
 export interface CoordinatorDeps {
@@ -48,6 +49,7 @@ export interface CoordinatorDeps {
   readonly random: Random;
   readonly rules: Rules;
   readonly repair: RepairNotes;
+  readonly onRetry: (op: RetriedOp) => void;
 }
 
 export interface CoordinatorOptions extends OperationOptions, BodyStagerOptions {
@@ -74,7 +76,7 @@ export class Coordinator {
   constructor(deps: CoordinatorDeps, options: CoordinatorOptions) {
     const timers = new OperationTimers(deps.clock);
     const large = { pauses: new Pauses(deps.clock), ahead: new AheadBudget(options.readAheadBytesMax) };
-    this.#context = { ...deps, ballots: new HybridClock(), timers, large, options };
+    this.#context = { ...deps, ballots: new HybridClock(), timers, large, retries: new RetryBudget(deps.clock.monotonicNow(), options.retries), options };
     this.#options = options;
     this.#stager = new BodyStager(this.#context, options);
     this.#queue = new KeyQueue(options.keyWaitingMax);

@@ -124,7 +124,7 @@ class ListRun {
 
   #pause(attempt: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#context.timers.after(Math.min(backOffMs(this.#context, attempt), this.#leftMs), resolve);
+      this.#context.timers.after(Math.min(backOffMs(this.#context, attempt, 'list'), this.#leftMs), resolve);
     });
   }
 }

@@ -18,6 +18,7 @@ import type { AheadBudget, BodyStreamOptions } from '../transfer/body-stream.ts'
 import type { Pauses } from '../transfer/pauses.ts';
 import type { BodySourceDeps } from './body-source.ts';
 import type { OperationTimers } from './operation-timers.ts';
+import type { RetryBudget, RetryBudgetOptions } from './retry-budget.ts';
 
 export interface OperationOptions {
   /** Milliseconds an operation may take in all; then it ends as not applied or unknown. */
@@ -27,6 +28,7 @@ export interface OperationOptions {
   /** Milliseconds of the first back-off after a refusal, at most; doubles up to `backOffMaxMs`. */
   readonly backOffMinMs: number;
   readonly backOffMaxMs: number;
+  readonly retries: RetryBudgetOptions;
   /** Milliseconds a read waits for a third opinion before an identity round, and for the body from the first choice. */
   readonly readGraceMs: number;
   /** Milliseconds after which an operation gives up when a majority can't even be dialled and nothing was proposed. */
@@ -35,6 +37,10 @@ export interface OperationOptions {
   /** How large bodies are read for clients. */
   readonly streams: BodyStreamOptions;
 }
+
+/** What begins a round again. */
+export type RetriedOp = 'put' | 'delete' | 'identity' | 'get' | 'list';
+export const RETRIED_OPS: readonly RetriedOp[] = ['put', 'delete', 'identity', 'get', 'list'];
 
 /** What the transfers of large bodies share. */
 export interface LargeBodies {
@@ -61,6 +67,9 @@ export interface OperationContext {
   readonly ballots: HybridClock;
   readonly timers: OperationTimers;
   readonly large: LargeBodies;
+  readonly retries: RetryBudget;
+  /** A round begins again. */
+  readonly onRetry: (op: RetriedOp) => void;
   readonly options: OperationOptions;
 }
 
@@ -85,11 +94,15 @@ export function isTooFull({ strain }: ClusterView, sets: ReplicaSets, alsoFull: 
   return quorum.isImpossible();
 }
 
-/** Milliseconds before attempt `attempt` (1, 2, ...): full jitter above half of an exponentially growing bound. */
-export function backOffMs(context: OperationContext, attempt: number): number {
+/**
+ * Milliseconds before the round after attempt `attempt` (1, 2, ...): full jitter above half of an exponentially growing
+ * bound, and what the retry budget wants beside. To be asked once for each retry.
+ */
+export function backOffMs(context: OperationContext, attempt: number, op: RetriedOp): number {
   const { backOffMinMs, backOffMaxMs } = context.options;
+  context.onRetry(op);
   const bound = Math.min(backOffMaxMs, backOffMinMs * 2 ** Math.min(attempt - 1, 20));
-  return bound * (0.5 + context.random.float() / 2);
+  return bound * (0.5 + context.random.float() / 2) + context.retries.take(context.clock.monotonicNow());
 }
 
 /** Milliseconds left until the deadline; 0 when it is over, or the node stops. */

@@ -218,7 +218,7 @@ export class ReadRun {
 
   #again(round: Round): void {
     this.#end(round);
-    const delayMs = Math.min(backOffMs(this.#context, this.#attempt), leftMs(this.#context, this.#deadline));
+    const delayMs = Math.min(backOffMs(this.#context, this.#attempt, 'get'), leftMs(this.#context, this.#deadline));
     this.#context.timers.after(delayMs, () => { this.begin(); });
   }
 
@@ -235,6 +235,7 @@ export class ReadRun {
   #deliver(round: Round, value: AcceptedValue | null, holders: readonly NodeId[]): void {
     this.#end(round);
     if (value === null || value.record.kind === 'tombstone') {
+      this.#context.retries.succeeded();
       this.#done({ kind: 'absent' });
       return;
     }
@@ -273,10 +274,12 @@ export class ReadRun {
   }
 
   #found(record: LiveRecord, open: OpenBody): void {
+    this.#context.retries.succeeded();
     this.#done({ kind: 'found', record, body: null, open, isStalePossible: false });
   }
 
   #foundInline(record: LiveRecord, body: Buffer): void {
+    this.#context.retries.succeeded();
     this.#done({ kind: 'found', record, body, open: openBytes(body), isStalePossible: false });
   }
 

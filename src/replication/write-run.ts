@@ -164,13 +164,14 @@ export class WriteRun {
         if (round.unsent !== null && !this.#operation.hasProposed) {
           this.#deadline = deadlineWithout(this.#context, round.unsent, round.sets, this.#beginAt, this.#deadline);
         }
-        const delayMs = Math.min(backOffMs(this.#context, this.#attempt), leftMs(this.#context, this.#deadline));
+        const delayMs = Math.min(backOffMs(this.#context, this.#attempt, this.#operation.intent.kind), leftMs(this.#context, this.#deadline));
         this.#context.timers.after(delayMs, () => { this.begin(step.refused); });
         return;
       }
       case 'finished': {
         const { view, sets, position } = round;
         round.isChosen = true;
+        this.#context.retries.succeeded();
         for (const id of round.missed ?? []) this.#onMissed(round, id);
         this.#end({ kind: 'settled', result: step.result, round: { view, sets, position, chosenBy: this.#operation.chosenBy } });
         return;

@@ -1,3 +1,4 @@
+import { RetryBudget } from '../../src/replication/retry-budget.ts';
 import type { Ballot } from '../../src/domain/ballot.ts';
 import type { NodeId } from '../../src/domain/ids.ts';
 import { plusMs } from '../../src/domain/instant.ts';
@@ -98,7 +99,7 @@ export class ListingRing {
     const { clock } = this;
     const context: OperationContext = {
       caller: this.#caller(), views: at.views, clock, random: new SimRandom(at.id), rules: ALL_RULES,
-      ballots: new HybridClock(), timers: new OperationTimers(clock),
+      onRetry: () => undefined, retries: new RetryBudget(this.clock.monotonicNow(), OPTIONS.retries), ballots: new HybridClock(), timers: new OperationTimers(clock),
       large: { pauses: new Pauses(clock), ahead: new AheadBudget(0) }, options: OPTIONS,
       repair: { missed: () => undefined, readRepaired: () => undefined },
     };

@@ -106,7 +106,7 @@ export class FakeViews implements ViewSource {
 export type Interference = (from: NodeId, to: NodeId, request: PeerRequest) => 'lose-request' | 'lose-reply' | 'hang' | PeerReply | undefined;
 
 export const OPTIONS: CoordinatorOptions = {
-  operationDeadlineMs: 30_000, callTimeoutMs: 2_000, backOffMinMs: 5, backOffMaxMs: 500, readGraceMs: 20, operationsMax: 100, keyWaitingMax: 4, listingsMax: 4,
+  operationDeadlineMs: 30_000, callTimeoutMs: 2_000, backOffMinMs: 5, backOffMaxMs: 500, retries: { share: 0.1, perSecond: 100, burst: 100, waitMsMax: 2_000 }, readGraceMs: 20, operationsMax: 100, keyWaitingMax: 4, listingsMax: 4,
   resolver: { pendingMax: 10, delayMinMs: 1_000, delayMaxMs: 30_000 },
   unreachableDeadlineMs: 10_000, fanOutsMax: 2, fanOutBytesMax: 1 << 30, readAheadBytesMax: 1 << 20, senderGiveUpMs: 3_000, senderRetryMs: 100,
   bodies: BODY_LIMITS, streams: streamsOf(BODY_LIMITS),
@@ -137,6 +137,8 @@ export class ReplicaRing {
   /** What coordinators told repair. */
   readonly missed: { readonly seenBy: NodeId; readonly missedBy: NodeId; readonly name: string; readonly accepted: Ballot; readonly cause: string }[] = [];
   interfere: Interference = () => undefined;
+  /** Operations of which a round began again. */
+  readonly retried: string[] = [];
   /** By all pulls of large bodies. */
   pulledBytes = 0;
 
@@ -160,7 +162,7 @@ export class ReplicaRing {
         missed: (missedBy, name, accepted, cause) => { this.missed.push({ seenBy: id, missedBy, name, accepted, cause }); },
         readRepaired: () => undefined,
       };
-      const coordinator = new Coordinator({ caller, views, clock: this.clock, random: new SimRandom(id), rules, repair }, { ...OPTIONS, bodies, streams });
+      const coordinator = new Coordinator({ caller, views, clock: this.clock, random: new SimRandom(id), rules, repair, onRetry: (op) => { this.retried.push(op); } }, { ...OPTIONS, bodies, streams });
       return { id, store, views, replica, staging, pulls, pauses, lacking, coordinator };
     });
   }

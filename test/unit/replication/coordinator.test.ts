@@ -139,6 +139,37 @@ describe('conditions and deletes', () => {
   });
 });
 
+describe('rounds that begin again', () => {
+  const without = (ring: ReplicaRing): void => { ring.interfere = cutOff(ring.node(1).id, ring.node(2).id); };
+
+  test('are counted by operation, and none is when nothing fails', async () => {
+    const ring = three();
+    await put(ring, ring.node(0), 'a');
+    await get(ring, ring.node(0));
+    expect(ring.retried).toEqual([]);
+    without(ring);
+    await put(ring, ring.node(0), 'b');
+    await get(ring, ring.node(0));
+    expect(new Set(ring.retried)).toEqual(new Set(['put', 'get']));
+  });
+  test('wait for the budget when many fail at once, and none of them fails for it', async () => {
+    const ring = three();
+    without(ring);
+    const names = Array.from({ length: 90 }, (_, i) => `n${i}`);
+    const { coordinator } = ring.node(0);
+    const puts = names.map((name) => coordinator.put({ name, body: Buffer.from('x'), contentType: '', meta: [], condition: { kind: 'none' }, opId: null }));
+    await drained();
+    while (ring.clock.nowMs < 3_000) {
+      ring.clock.step();
+      await drained();
+    }
+    // 100 at once, 100 a second, and each once in the two seconds that a retry waits at most; without a budget a thousand.
+    expect(ring.retried.length).toBeLessThan(100 + 3 * 100 + 2 * 90);
+    ring.interfere = () => undefined;
+    for (const end of puts) expect(await ring.clock.until(end)).toMatchObject({ kind: 'stored' });
+  });
+});
+
 describe('unknown outcomes', () => {
   test('a write whose confirmations are lost is unknown, and is resolved in the background', async () => {
     const ring = three();
