@@ -70,7 +70,7 @@ export class Load {
   #longestMs = 0;
   readonly #failures: string[] = [];
 
-  constructor(url: string, prefix: string, lanes = 4) {
+  constructor(url: string, prefix: string, lanes = 3) {
     this.#url = url;
     this.#lanes = Array.from({ length: lanes }, (_, lane) => this.#run(`${prefix}/${lane}`));
   }
@@ -94,7 +94,7 @@ export class Load {
         const got = await persist('GET', `${this.#url}/v1/objects/${name}`, null, RETRY_MS, () => { this.#retries += 1; });
         if (got.status !== 200 || digestOf(got.body) !== this.acknowledged.get(name)) throw new Error(`GET ${name}: ${got.status}, not what was put last`);
       });
-      await new Promise((resolve) => { setTimeout(resolve, 10); });
+      await new Promise((resolve) => { setTimeout(resolve, 20); });
     }
   }
 
