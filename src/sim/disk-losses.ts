@@ -135,7 +135,7 @@ export class DiskLosses {
     return !this.#isMissing && cluster.nodes().length >= MEMBERS_FOR_LOSS && cluster.isQuiet();
   }
 
-  /** Every node is up and answers; the layout moves from one set of at least three members. */
+  /** Every node is up and answers; the layout moves from at least three members to at least three: a ring of two has one voter, whose disk only an operator can replace. */
   #isMoving(): boolean {
     const { cluster } = this.#deps;
     if (this.#isMissing) return false;
@@ -144,6 +144,6 @@ export class DiskLosses {
     const first = layouts[0];
     if (first === undefined || layouts.length !== nodes.length || first.phase !== 'moving') return false;
     const isEach = layouts.every(({ epoch }) => epoch === first.epoch) && cluster.views().every(({ state }) => state === 'serving');
-    return isEach && first.arcs.every(({ old }) => old.length >= MEMBERS_FOR_LOSS);
+    return isEach && first.arcs.every((arc) => Math.min(arc.old.length, arc.new.length) >= MEMBERS_FOR_LOSS);
   }
 }
