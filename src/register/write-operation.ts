@@ -192,6 +192,12 @@ export class WriteOperation {
     if (intent.kind === 'delete' && current?.kind !== 'object') {
       return this.#chooseAgain({ kind: 'unchanged', current: null, holders: [] }, false);
     }
+    // An absent key takes nothing at or below its floor (R6). A clock that was far ahead may have left a high one; asked for before
+    // any ACCEPT leaves, a higher ballot costs a round, and a refused ACCEPT the certainty of what became of it (R9).
+    if (this.#highest === null && compareBallots(this.#floor, this.#ballot) >= 0) {
+      this.#phase = 'idle';
+      return { kind: 'retry', refused: this.#floor };
+    }
     const record = buildRecord(intent, current, this.#ballot, this.#floor);
     this.#sent = { firstBallot: this.#sent?.firstBallot ?? this.#ballot, baseVersion: current?.version ?? null };
     const op = findOp(record, intent.opId);

@@ -13,7 +13,6 @@ const SEEDS_MAX = 5000;
 describe('the register kernel notices when a rule is dropped:', () => {
   const dropped: readonly (readonly [string, keyof Rules])[] = [
     ['acknowledge before fsync', 'replyAfterFsync'],
-    ['accept below the floor', 'floorStopsAccept'],
     ['a retry whose history was erased', 'retryAsksLineage'],
     ['an empty disk keeps its node id', 'emptyDiskIsNew'],
     ['read without write-back', 'readWriteBack'],

@@ -101,6 +101,8 @@ export class ActorCells {
     const step = this.#replay(told).last;
     if (step.kind === 'wait') return { cell: told, result: null };
     if (step.kind === 'finished') return this.#ended(told, step.result);
+    // A floor is in the way: in a search, whose ballots are fixed, the actor goes no further.
+    if (step.kind === 'retry') return { cell: { ...this.first(cell.actor), phase: 'done', sent: cell.sent }, result: null };
     assert(step.kind === 'accept', 'nothing is refused in a search');
     const { record } = step;
     const ballot = this.ballotAt(cell.actor, cell.round - 1, cell.layout);

@@ -53,6 +53,20 @@ describe('a round', () => {
     const operation = begun(intent(), new Set([C]));
     expect(operation.onPrepareReply(A, refused(20))).toEqual({ kind: 'retry', refused: ballot(20) });
   });
+  test('of an absent key goes above a floor before anything is proposed', () => {
+    const operation = begun(intent());
+    operation.onPrepareReply(A, { ...promised(), floor: ballot(30) });
+    expect(operation.onPrepareReply(B, promised())).toEqual({ kind: 'retry', refused: ballot(30) });
+    expect(operation.hasProposed).toBe(false);
+    operation.begin(ballot(31), SETS, NOBODY);
+    operation.onPrepareReply(A, { ...promised(), floor: ballot(30) });
+    expect(operation.onPrepareReply(B, promised())).toMatchObject({ kind: 'accept', record: { version: ballot(31) } });
+  });
+  test('of a key that has a value minds no floor', () => {
+    const operation = begun(intent());
+    operation.onPrepareReply(A, { ...promised(value(5)), floor: ballot(30) });
+    expect(operation.onPrepareReply(B, promised(value(5)))).toMatchObject({ kind: 'accept' });
+  });
   test('a late failure of PREPARE does not count against ACCEPT', () => {
     const operation = begun(intent());
     operation.onPrepareReply(A, promised());
