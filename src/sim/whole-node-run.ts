@@ -63,7 +63,8 @@ export interface WholeNodeRunResult extends SimulationResult {
 const SEARCH_STEPS_MAX = 1_000_000;
 /** Staged bodies that live longer aren't waited for. */
 const SHORT_TTL_MS_MAX = 5_000;
-const LEFTOVERS_GRACE_MS = 8_000;
+/** A sender that was cut off gives up after 10 s without progress, and what it began anew ends after 5 s of silence. */
+const LEFTOVERS_GRACE_MS = 25_000;
 /** Where the names are; the last two come in different orders by UTF-8 and by UTF-16. */
 const DIRECTORIES: readonly string[] = ['', 'a/', '', '\u{ff5e}/b/', '\u{10400}/'];
 

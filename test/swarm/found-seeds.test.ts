@@ -13,6 +13,9 @@ const FOUND: readonly (readonly [seed: number, what: string])[] = [
   [12215, 'a leaver whose joiner was cut off took itself for the last member and ended'],
   [301019, 'an ex-owner that restarted never released what it still held'],
   [210105, 'clients of a core came in through a node that was not let in yet, each time they tried'],
+  [511066, 'a name under the floor of a clock that was far ahead could only be written with unknown outcome'],
+  [515674, 'the plan wiped the one voter of a ring of two that a leave left behind'],
+  [501479, 'a cut-off sender began a replaced body anew, which takes its time to end'],
 ];
 
 test.each(FOUND)('seed %i: %s', async (seed) => {
