@@ -24,6 +24,7 @@ import { rawProblem } from './gateway/problem.ts';
 import { RequestIds } from './gateway/request-ids.ts';
 import { Installation } from './kubernetes/installation.ts';
 import { KubernetesClusterInfo } from './kubernetes/kubernetes-cluster-info.ts';
+import { decideShutdown } from './kubernetes/shutdown-decision.ts';
 import { PromMeter } from './metrics/prom-meter.ts';
 import { DhtNode } from './node/dht-node.ts';
 import type { NodeEnd, NodeOptions } from './node/node-options.ts';
@@ -190,7 +191,8 @@ async function serve(settings: NodeSettings, log: Log): Promise<void> {
     gateway.drain();
     const { arcs, members } = started.ring();
     const ring = { isEveryArcAvailable: arcs.total > 0 && arcs.unavailable === 0, memberCount: members.length };
-    const decided = installation?.decide(ring) ?? Promise.resolve(settings.leavePolicy === 'always' && ring.memberCount > 1 ? { kind: 'leave', reason: 'the leave policy is always' } as const : { kind: 'restart', reason: 'nobody scales this ring down' } as const);
+    const decided = installation?.decide(ring)
+      ?? Promise.resolve(decideShutdown({ ...ring, policy: settings.leavePolicy, ordinal: null, uidAtStart: null, desired: { kind: 'unknown', detail: 'there is no StatefulSet' } }));
     const delayed = new Promise<void>((resolve) => { clock.after(settings.drainDelay * 1000, resolve); });
     void Promise.all([decided, delayed]).then(async ([{ kind, reason }]) => {
       log.info('Decided what the signal means', { decision: kind, reason });

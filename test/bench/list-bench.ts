@@ -14,13 +14,13 @@ import type { LiveRecord } from '../../src/domain/stored-object.ts';
 import { nodeDirectory } from '../../src/node/node-assembly.ts';
 import { NODE_TUNING } from '../../src/node/node-tuning.ts';
 import { objectKey } from '../../src/ring/hasher.ts';
-import { JsonLog } from '../../src/runtime/json-log.ts';
 import { NodeClock } from '../../src/runtime/node-clock.ts';
 import { NodeDisk } from '../../src/runtime/node-disk.ts';
 import { NodeRandom } from '../../src/runtime/node-random.ts';
 import { ObjectStore } from '../../src/storage/object-store.ts';
 import { residentMiB } from '../support/process-memory.ts';
 import { RealRing, until, type RealNode } from '../support/real-ring.ts';
+import { silentLog } from '../support/silent-log.ts';
 import type { Report } from './report.ts';
 
 const NAMES = Number(process.env['BENCH_NAMES'] ?? 1_000_000);
@@ -79,9 +79,8 @@ async function stopped(node: RealNode): Promise<void> {
 
 /** With three nodes each holds everything. */
 async function fill(dataDirectory: string, node: RealNode, epoch: number): Promise<void> {
-  const log = new JsonLog({ write: () => true }, { level: 'error', format: 'json', fields: {} });
   const outcome = await ObjectStore.open(
-    { disk: new NodeDisk(), clock: new NodeClock(), log, random: new NodeRandom(), onFailure: (error) => { throw error; }, onDamage: () => undefined },
+    { disk: new NodeDisk(), clock: new NodeClock(), log: silentLog, random: new NodeRandom(), onFailure: (error) => { throw error; }, onDamage: () => undefined },
     {
       directory: nodeDirectory(dataDirectory, { host: 'localhost', port: node.port }), name: node.name, keyBits: KEY_BITS,
       ...NODE_TUNING.store, bodies: BODY_LIMITS, resolveBeforeSync: false, unlinkBeforeSync: false,

@@ -11,16 +11,15 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { BODY_LIMITS } from '../../src/domain/body-limits.ts';
 import { ZERO_BALLOT, type Ballot } from '../../src/domain/ballot.ts';
 import type { BodyId, NodeId } from '../../src/domain/ids.ts';
-import type { MonotonicMs, WallMs } from '../../src/domain/instant.ts';
 import type { ObjectKey } from '../../src/domain/ring-position.ts';
 import type { LiveRecord } from '../../src/domain/stored-object.ts';
-import type { Clock } from '../../src/ports/clock.ts';
-import type { Log } from '../../src/ports/log.ts';
-import type { Random } from '../../src/ports/random.ts';
+import { NodeClock } from '../../src/runtime/node-clock.ts';
 import { NodeDisk } from '../../src/runtime/node-disk.ts';
+import { NodeRandom } from '../../src/runtime/node-random.ts';
 import { NODE_TUNING } from '../../src/node/node-tuning.ts';
 import type { LogUpkeepTuning } from '../../src/storage/log-upkeep.ts';
 import { ObjectStore } from '../../src/storage/object-store.ts';
+import { silentLog } from '../support/silent-log.ts';
 import type { Report } from './report.ts';
 
 const OBJECTS = Number(process.env['BENCH_OBJECTS'] ?? 1_000_000);
@@ -33,21 +32,8 @@ const OVERWRITES = 20;
 const SMALL = { segmentBytes: 1024 * 1024, checkpointBytes: 4 * 1024 * 1024 };
 const NODE_ID = 'a'.repeat(32) as NodeId;
 
-const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
-const clock: Clock = {
-  monotonicNow: () => performance.now() as MonotonicMs,
-  wallNow: () => Date.now() as WallMs,
-  after: (delayMs, fn) => {
-    const timer = setTimeout(fn, delayMs);
-    return { cancel: () => { clearTimeout(timer); } };
-  },
-};
-const random: Random = {
-  float: Math.random,
-  below: (bound) => Math.floor(Math.random() * bound),
-  hex: (byteCount) => randomBytes(byteCount).toString('hex'),
-  fork: () => random,
-};
+const clock = new NodeClock();
+const random = new NodeRandom();
 
 export async function runRestartBench(report: Report): Promise<void> {
   const directory = await fs.mkdtemp(path.join(process.env['BENCH_DIRECTORY'] ?? tmpdir(), 'dht-restart-bench-'));
@@ -61,7 +47,7 @@ export async function runRestartBench(report: Report): Promise<void> {
 
 async function open(directory: string, upkeep: Partial<LogUpkeepTuning>, segmentBytes = NODE_TUNING.store.segmentBytes): Promise<ObjectStore> {
   const outcome = await ObjectStore.open(
-    { disk: new NodeDisk(), clock, log, random, onFailure: (error) => { throw error; }, onDamage: (detail) => { throw new Error(detail); } },
+    { disk: new NodeDisk(), clock, log: silentLog, random, onFailure: (error) => { throw error; }, onDamage: (detail) => { throw new Error(detail); } },
     {
       ...NODE_TUNING.store, directory, name: '127.0.0.1:7001', keyBits: 48, segmentBytes, bodies: BODY_LIMITS,
       resolveBeforeSync: false, unlinkBeforeSync: false, upkeep: { ...NODE_TUNING.store.upkeep, ...upkeep },

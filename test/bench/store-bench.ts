@@ -11,18 +11,17 @@ import { performance } from 'node:perf_hooks';
 import { BODY_LIMITS } from '../../src/domain/body-limits.ts';
 import { ZERO_BALLOT, type Ballot } from '../../src/domain/ballot.ts';
 import type { BodyId, NodeId } from '../../src/domain/ids.ts';
-import type { MonotonicMs, WallMs } from '../../src/domain/instant.ts';
 import type { ObjectKey } from '../../src/domain/ring-position.ts';
 import type { LiveRecord } from '../../src/domain/stored-object.ts';
 import { LIST_PAGE_MAX } from '../../src/domain/limits.ts';
-import type { Clock } from '../../src/ports/clock.ts';
-import type { Log } from '../../src/ports/log.ts';
-import type { Random } from '../../src/ports/random.ts';
+import { NodeClock } from '../../src/runtime/node-clock.ts';
 import { NodeDisk } from '../../src/runtime/node-disk.ts';
+import { NodeRandom } from '../../src/runtime/node-random.ts';
 import { KeyIndex, NOTHING_ACCEPTED } from '../../src/storage/key-index.ts';
 import { NameIndex } from '../../src/storage/name-index.ts';
 import { NODE_TUNING } from '../../src/node/node-tuning.ts';
 import { ObjectStore } from '../../src/storage/object-store.ts';
+import { silentLog } from '../support/silent-log.ts';
 import type { Report } from './report.ts';
 
 const SIZE = 4096;
@@ -38,21 +37,8 @@ const NAMED_KEY = 'ab'.repeat(20) as ObjectKey;
 const BODY = randomBytes(SIZE);
 const BALLOT: Ballot = { epoch: 1, hlc: 1_700_000_000_000 * 1024, nodeId: 'a'.repeat(32) as NodeId };
 
-const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
-const clock: Clock = {
-  monotonicNow: () => performance.now() as MonotonicMs,
-  wallNow: () => Date.now() as WallMs,
-  after: (delayMs, fn) => {
-    const timer = setTimeout(fn, delayMs);
-    return { cancel: () => { clearTimeout(timer); } };
-  },
-};
-const random: Random = {
-  float: Math.random,
-  below: (bound) => Math.floor(Math.random() * bound),
-  hex: (byteCount) => randomBytes(byteCount).toString('hex'),
-  fork: () => random,
-};
+const clock = new NodeClock();
+const random = new NodeRandom();
 
 export async function runStoreBench(report: Report): Promise<void> {
   const directory = await fs.mkdtemp(path.join(process.env['BENCH_DIRECTORY'] ?? tmpdir(), 'dht-store-bench-'));
@@ -98,7 +84,7 @@ async function plainAppends(directory: string, writers: number): Promise<number>
 
 async function openStore(directory: string): Promise<ObjectStore> {
   const outcome = await ObjectStore.open(
-    { disk: new NodeDisk(), clock, log, random, onFailure: (error) => { throw error; }, onDamage: (detail) => { throw new Error(detail); } },
+    { disk: new NodeDisk(), clock, log: silentLog, random, onFailure: (error) => { throw error; }, onDamage: (detail) => { throw new Error(detail); } },
     {
       directory, name: '127.0.0.1:7001', keyBits: 48, segmentBytes: 64 * 1024 * 1024, recordCacheBytes: 16 * 1024 * 1024,
       bodyCacheBytes: 16 * 1024 * 1024, stagedBodiesMax: 100_000, upkeep: NODE_TUNING.store.upkeep, space: NODE_TUNING.store.space, bodies: BODY_LIMITS, resolveBeforeSync: false,

@@ -2,12 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ClusterAgreement } from '../../../src/kubernetes/cluster-agreement.ts';
 import { KubernetesClusterInfo } from '../../../src/kubernetes/kubernetes-cluster-info.ts';
 import { PromMeter } from '../../../src/metrics/prom-meter.ts';
-import type { Log } from '../../../src/ports/log.ts';
 import { NodeClock } from '../../../src/runtime/node-clock.ts';
 import { NodeRandom } from '../../../src/runtime/node-random.ts';
+import { silentLog } from '../../support/silent-log.ts';
 import { MockApi } from './mock-api.ts';
-
-const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => silent };
 
 let api: MockApi;
 let meter: PromMeter;
@@ -57,7 +55,7 @@ describe('how many nodes are wanted', () => {
 });
 
 describe('agreement through the Secret', () => {
-  const agreement = (): ClusterAgreement => new ClusterAgreement({ info, clock: new NodeClock(), random: new NodeRandom(), log: silent });
+  const agreement = (): ClusterAgreement => new ClusterAgreement({ info, clock: new NodeClock(), random: new NodeRandom(), log: silentLog });
 
   test('the first fills the secret, the others read it', async () => {
     const [a, b, c] = await Promise.all([agreement().secret(), agreement().secret(), agreement().secret()]);

@@ -9,7 +9,7 @@ import type { PeerCaller } from '../../../src/peer/peer-caller.ts';
 import type { PeerRequest } from '../../../src/protocol/message.ts';
 import { SimRandom } from '../../../src/sim/sim-random.ts';
 import { drained, layoutOf, ReplicaRing } from '../../support/replica-ring.ts';
-import { silentLog } from '../storage/store-fixture.ts';
+import { silentLog } from '../../support/silent-log.ts';
 
 interface Rig {
   readonly ring: ReplicaRing;

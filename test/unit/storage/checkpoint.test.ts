@@ -12,8 +12,9 @@ import { IndexSnapshot } from '../../../src/storage/index-snapshot.ts';
 import { KeyIndex, NOTHING_ACCEPTED } from '../../../src/storage/key-index.ts';
 import type { ObjectStore, ObjectStoreOptions } from '../../../src/storage/object-store.ts';
 import { dumpOf, type StagedBody } from './store-dump.ts';
-import { arc, ballot, bodyId, DIRECTORY, keyAt, liveRecord, node, opened, openStore, silentLog, tombstone } from './store-fixture.ts';
+import { arc, ballot, bodyId, DIRECTORY, keyAt, liveRecord, node, opened, openStore, tombstone } from './store-fixture.ts';
 import { testRandom, testSimDisk } from './test-disk.ts';
+import { silentLog } from '../../support/silent-log.ts';
 
 
 const LOG = `${DIRECTORY}/log`;

@@ -11,8 +11,9 @@ import type { Random } from '../../../src/ports/random.ts';
 import { SimDisk } from '../../../src/sim/sim-disk.ts';
 import { BATCH_HEADER_BYTES, recordCrc, SEGMENT_HEADER_BYTES } from '../../../src/storage/log-format.ts';
 import type { ObjectStore } from '../../../src/storage/object-store.ts';
-import { arc, ballot, bodyId, DIRECTORY, keyAt, liveRecord, node, opened, openStore, silentLog, tombstone } from './store-fixture.ts';
+import { arc, ballot, bodyId, DIRECTORY, keyAt, liveRecord, node, opened, openStore, tombstone } from './store-fixture.ts';
 import { testClock, testRandom } from './test-disk.ts';
+import { silentLog } from '../../support/silent-log.ts';
 
 const SMALL = { segmentBytes: 4096, recordCacheBytes: 0, bodyCacheBytes: 0, upkeep: { checkpointBytes: 5000, liveShareMin: 0.5, bytesPerSecond: Infinity } };
 

@@ -6,15 +6,11 @@ import type { BodyId, NodeId, OpId } from '../../../src/domain/ids.ts';
 import { alignedPosition, type ObjectKey, type Position, type RingArc } from '../../../src/domain/ring-position.ts';
 import type { LiveRecord, TombstoneRecord } from '../../../src/domain/stored-object.ts';
 import type { Disk } from '../../../src/ports/disk.ts';
-import type { Log } from '../../../src/ports/log.ts';
 import { ObjectStore, type ObjectStoreDeps, type ObjectStoreOptions, type OpenOutcome } from '../../../src/storage/object-store.ts';
 import { testClock, testRandom } from './test-disk.ts';
+import { silentLog } from '../../support/silent-log.ts';
 
 export const DIRECTORY = '/data/127.0.0.1_7001';
-
-export const silentLog: Log = {
-  debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => silentLog,
-};
 
 export const storeOptions: ObjectStoreOptions = {
   directory: DIRECTORY,
