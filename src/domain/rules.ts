@@ -30,6 +30,8 @@ export interface Rules {
   readonly jointQuorum: boolean;
   /** R10: catch-up takes a record only with its body, in the same epoch, and obeys promises. */
   readonly takeObeysPromise: boolean;
+  /** R11: catch-up hands over promises as well as records; a record below one of them is chosen again first. */
+  readonly catchUpKeepsPromises: boolean;
   /** R12: anti-entropy leaves alone what is at or below the floor of an absent key. */
   readonly floorStopsCopy: boolean;
   /** R7: an old body is dropped only after the record that replaces it is durable. */
@@ -66,6 +68,7 @@ export const ALL_RULES: Rules = {
   epochFence: true,
   jointQuorum: true,
   takeObeysPromise: true,
+  catchUpKeepsPromises: true,
   floorStopsCopy: true,
   unlinkAfterAccept: true,
   releaseNeedsReceipts: true,

@@ -3,9 +3,9 @@
  *
  * Each step asks every reachable source for its next page, waits for enough of them, and handles the keys that all of
  * these pages cover. A key whose highest accepted ballot among the sources is above ours is taken with its body
- * (rule R10: same epoch, above our accepted, not below our promise), or, when a promise stands in the way, settled by an
- * identity round on that key. In a stable layout the floor of an absent key stands in the way too (register/take.ts). A large
- * body comes first, by a pull of its own (transfer/body-pull.ts). Keys that are already here are only compared, so a pull that
+ * (rule R10: same epoch, above our accepted, not below a promise of ours or, while the layout moves, of the sources), or, when a
+ * promise stands in the way, settled by an identity round on that key. In a stable layout the floor of an absent key stands in
+ * the way too (register/take.ts). A large body comes first, by a pull of its own (transfer/body-pull.ts). Keys that are already here are only compared, so a pull that
  * was broken off goes on where it stood without a stored cursor, and a retained member moves no bytes for what it has.
  *
  * Every reply has to be of the epoch in which the pull began; when our own epoch moves on, the pull ends.
@@ -17,10 +17,11 @@ import { DhtError } from '../domain/error-catalogue.ts';
 import type { Epoch, NodeId } from '../domain/ids.ts';
 import type { PeerTarget } from '../domain/peer-identity.ts';
 import type { ObjectKey, RingArc } from '../domain/ring-position.ts';
+import type { ObjectRecord } from '../domain/stored-object.ts';
 import type { Rules } from '../domain/rules.ts';
 import type { PeerCaller } from '../peer/peer-caller.ts';
 import type { PageReply, RecordsReply, TransferredRecord } from '../protocol/message.ts';
-import { decideRepair } from '../register/take.ts';
+import { decideCatchUp, decideRepair, type CatchUpDecision } from '../register/take.ts';
 import type { ViewSource } from '../ring/cluster-view.ts';
 import type { RegisterStore } from '../storage/register-store.ts';
 import type { BodyPull } from '../transfer/body-pull.ts';
@@ -69,9 +70,11 @@ interface SourcePage {
   readonly page: PageReply;
 }
 
-interface Wanted {
+/** The highest record of a key among the sources, who has it, and the highest promise among them. */
+interface Shown {
   readonly key: ObjectKey;
-  readonly ballot: Ballot;
+  readonly accepted: Ballot;
+  readonly promised: Ballot;
   readonly source: PeerTarget;
 }
 
@@ -103,8 +106,7 @@ export class ArcPull {
       if (!this.#isCurrent()) return 'superseded';
       for (const { page } of pages) floor = maxBallot(floor, page.floor);
       const end = coveredEnd(pages.map(({ page }) => page));
-      const wanted = this.#wanted(pages, end);
-      const taken = await this.#takeAll(wanted);
+      const taken = await this.#takeAll(this.#shown(pages, end));
       if (taken !== 'done') return taken;
       if (end === null) break;
       after = end;
@@ -147,35 +149,52 @@ export class ArcPull {
     return outcome.reply.kind === 'page-reply' && outcome.reply.epoch === epoch ? outcome.reply : null;
   }
 
-  /** The keys up to `end` whose highest record is above ours, each with a source that has it. */
-  #wanted(pages: readonly SourcePage[], end: ObjectKey | null): Wanted[] {
-    const highest = new Map<ObjectKey, Wanted>();
+  /** What the sources together show of each key up to `end`. */
+  #shown(pages: readonly SourcePage[], end: ObjectKey | null): Shown[] {
+    const shown = new Map<ObjectKey, Shown>();
     for (const { source, page } of pages) {
-      for (const entry of page.entries) {
-        if (end !== null && entry.key > end) break;
-        const known = highest.get(entry.key);
-        if (known === undefined || compareBallots(entry.accepted, known.ballot) > 0) {
-          highest.set(entry.key, { key: entry.key, ballot: entry.accepted, source });
+      for (const { key, accepted, promised } of page.entries) {
+        if (end !== null && key > end) break;
+        const known = shown.get(key);
+        if (known === undefined) shown.set(key, { key, accepted, promised, source });
+        else {
+          const highest = compareBallots(accepted, known.accepted) > 0 ? { accepted, source } : known;
+          shown.set(key, { key, accepted: highest.accepted, source: highest.source, promised: maxBallot(promised, known.promised) });
         }
       }
     }
-    return [...highest.values()].filter(({ key, ballot }) => compareBallots(ballot, this.#deps.store.head(key)?.accepted ?? ZERO_BALLOT) > 0);
+    return [...shown.values()];
   }
 
-  async #takeAll(wanted: readonly Wanted[]): Promise<PullOutcome> {
-    const bySource = new Map<PeerTarget, ObjectKey[]>();
-    for (const { key, source } of wanted) {
-      const keys = bySource.get(source);
-      if (keys === undefined) bySource.set(source, [key]);
-      else keys.push(key);
+  #decide(key: ObjectKey, shown: Omit<Shown, 'key' | 'source'>, recordKind: ObjectRecord['kind']): CatchUpDecision {
+    const { store, rules } = this.#deps;
+    const head = store.head(key);
+    const own = { promised: head?.promised ?? ZERO_BALLOT, accepted: head?.accepted ?? ZERO_BALLOT, floor: store.floor(key) };
+    return this.#task.isMoving ? decideCatchUp(own, shown, this.#task.epoch, rules) : decideRepair(own, shown.accepted, recordKind, rules);
+  }
+
+  async #takeAll(shown: readonly Shown[]): Promise<PullOutcome> {
+    const bySource = new Map<PeerTarget, Shown[]>();
+    const promises: Promise<void>[] = [];
+    for (const entry of shown) {
+      // Tombstones are told from objects only once the record is here.
+      const decision = this.#decide(entry.key, entry, 'object');
+      if (decision.kind === 'promise') promises.push(this.#deps.store.promise(entry.key, '', decision.ballot, null));
+      if (decision.kind !== 'take' && decision.kind !== 'choose-again') continue;
+      const entries = bySource.get(entry.source);
+      if (entries === undefined) bySource.set(entry.source, [entry]);
+      else entries.push(entry);
     }
-    for (const [source, keys] of bySource) {
-      for (let at = 0; at < keys.length;) {
-        const reply = await this.#records(source, keys.slice(at, at + this.#options.recordKeysMax));
+    await Promise.all(promises);
+    for (const [source, entries] of bySource) {
+      for (let at = 0; at < entries.length;) {
+        const asked = entries.slice(at, at + this.#options.recordKeysMax);
+        const reply = await this.#records(source, asked.map(({ key }) => key));
         if (!this.#isCurrent()) return 'superseded';
         if (reply === null || reply.answered === 0) return 'failed';
         at += reply.answered;
-        const results = await Promise.all(reply.records.map((record) => this.#take(record, reply.body, source)));
+        const promised = new Map(asked.map((entry) => [entry.key, entry.promised]));
+        const results = await Promise.all(reply.records.map((record) => this.#take(record, promised.get(record.key) ?? ZERO_BALLOT, reply.body, source)));
         this.#deps.onTaken(results.filter((result) => result === 'done').length);
         await this.#deps.pace((reply.body?.length ?? 0) + reply.records.length * RECORD_BYTES);
         if (results.includes('superseded')) return 'superseded';
@@ -192,15 +211,13 @@ export class ArcPull {
     return outcome.reply;
   }
 
-  /** Rule R10: body first, same epoch, above our accepted and not below our promise, all in one synchronous step. */
-  async #take(transferred: TransferredRecord, frameBody: Buffer | null, source: PeerTarget): Promise<PullOutcome> {
+  /** Rule R10: body first, same epoch, above our accepted and not below a promise, all in one synchronous step. */
+  async #take(transferred: TransferredRecord, promised: Ballot, frameBody: Buffer | null, source: PeerTarget): Promise<PullOutcome> {
     const { store, rules } = this.#deps;
     const { key, name, ballot, record } = transferred;
     const large = record.kind === 'object' && record.body.where === 'file' ? record.body : null;
     for (;;) {
-      const head = store.head(key);
-      const state = { promised: head?.promised ?? ZERO_BALLOT, accepted: head?.accepted ?? ZERO_BALLOT, floor: store.floor(key) };
-      const decision = decideRepair(this.#task.isMoving ? { ...state, floor: ZERO_BALLOT } : state, ballot, record.kind, rules);
+      const decision = this.#decide(key, { accepted: ballot, promised }, record.kind);
       if (decision.kind === 'choose-again') return (await this.#deps.identityRound(name, decision.above)) ? 'done' : 'failed';
       if (decision.kind !== 'take') return 'done';
       if (large === null || !rules.takeObeysPromise || store.holdsBody(key, large.bodyId)) break;

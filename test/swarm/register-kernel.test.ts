@@ -26,3 +26,8 @@ test('under all rules every history is linearizable and every key readable after
 test('the same seed gives the same run', () => {
   expect(runRegisterKernel(7, ALL_RULES)).toEqual(runRegisterKernel(7, ALL_RULES));
 });
+
+/** Seeds that once failed. In all of these, catch-up copied a record below a promise that it didn't hand over (rule R11). */
+test.each([1028122, 1088788, 1098286, 1118197, 1211546, 1580587, 1648251])('seed %i', (seed) => {
+  expect(runRegisterKernel(seed, ALL_RULES).violation).toBe(null);
+});

@@ -8,12 +8,14 @@
  */
 import { assert } from '../../domain/assert.ts';
 import { compareBallots, maxBallot, ZERO_BALLOT, type Ballot } from '../../domain/ballot.ts';
+import type { Epoch } from '../../domain/ids.ts';
 import type { Rules } from '../../domain/rules.ts';
 import { decideAccept, decidePrepare, type AcceptorState } from '../../register/acceptor.ts';
 import { decideErase } from '../../register/erasure.ts';
 import type { AcceptedValue } from '../../register/read-decision.ts';
-import { decideRepair, decideTake } from '../../register/take.ts';
+import { decideCatchUp, decideRepair } from '../../register/take.ts';
 import { Interner } from './interner.ts';
+import type { MergedPages } from './upkeep-cells.ts';
 
 export interface AcceptorCell {
   /** Index of the layout that the replica is in. */
@@ -56,17 +58,11 @@ export class AcceptorCells {
     return decideRepair(stateOf(cell), value.ballot, value.record.kind, this.#rules).kind === 'take' ? taken(cell, value) : null;
   }
 
-  /** What catch-up may do with the highest record of a quorum, whatever the floor (rule R11). */
-  takeOf(cell: AcceptorCell, value: AcceptedValue): 'taken' | 'higher-here' | 'forbidden' {
-    const decision = decideTake(stateOf(cell), value.ballot, this.#rules);
-    return decision === 'take' ? 'taken' : decision === 'already-higher' ? 'higher-here' : 'forbidden';
-  }
-
-  /** After catch-up of this key; null: a promise stands in the way. */
-  merge(cell: AcceptorCell, value: AcceptedValue | null, floor: Ballot): AcceptorCell | null {
-    const outcome = value === null ? 'higher-here' : this.takeOf(cell, value);
-    if (outcome === 'forbidden') return null;
-    const merged = outcome === 'taken' && value !== null ? taken(cell, value) : cell;
+  /** After catch-up of this key in a moving layout of that epoch, whatever the floor (rule R11); null: an identity round has to come first. */
+  merge(cell: AcceptorCell, { value, promised, floor }: MergedPages, epoch: Epoch): AcceptorCell | null {
+    const decision = decideCatchUp(stateOf(cell), { promised, accepted: value?.ballot ?? ZERO_BALLOT }, epoch, this.#rules);
+    if (decision.kind === 'choose-again') return null;
+    const merged = decision.kind === 'take' && value !== null ? taken(cell, value) : decision.kind === 'promise' ? grown(cell, { ...cell, promised: decision.ballot }) : cell;
     return { ...merged, floor: maxBallot(merged.floor, floor) };
   }
 

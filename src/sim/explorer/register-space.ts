@@ -304,7 +304,7 @@ export class RegisterSpace implements StateSpace {
         visit(put({ pages, isCaught: false }, cell), () => label);
         continue;
       }
-      const after = this.#acceptors.merge(cell, merged.value, merged.floor);
+      const after = this.#acceptors.merge(cell, merged, cell.layout + 1);
       if (after !== null) visit(put({ pages: [], isCaught: true }, after), () => `${label} and has caught up: ${shownText(after)}`);
     }
   }

@@ -60,21 +60,29 @@ export interface CatcherCell {
 export const NOT_CAUGHT: CatcherCell = { pages: [], isCaught: false };
 
 export function catcherCells(): Interner<CatcherCell> {
-  return new Interner(({ pages, isCaught }) => `${String(isCaught)} ${pages.map(({ replica, cell }) => `${replica}${shownText(cell)}`).join(' ')}`);
+  return new Interner(({ pages, isCaught }) => `${String(isCaught)} ${pages.map(({ replica, cell }) => `${replica}${shownText(cell)}~${ballotLabel(cell.promised)}`).join(' ')}`);
 }
 
-/** The highest record and floor of a majority of the old replicas; null: the pages aren't one (rule R11). */
-export function mergedPages(pages: readonly Shown[], sets: ReplicaSets): { readonly value: AcceptedValue | null; readonly floor: Ballot } | null {
+export interface MergedPages {
+  readonly value: AcceptedValue | null;
+  readonly promised: Ballot;
+  readonly floor: Ballot;
+}
+
+/** The highest record, promise and floor of a majority of the old replicas; null: the pages aren't one (rule R11). */
+export function mergedPages(pages: readonly Shown[], sets: ReplicaSets): MergedPages | null {
   const quorum = new JointQuorum({ old: sets.old, new: sets.old, isMoving: false });
   let value: AcceptedValue | null = null;
   let floor = ZERO_BALLOT;
+  let promised = ZERO_BALLOT;
   for (const { replica, cell } of pages) {
     quorum.add(replicaId(replica));
+    promised = maxBallot(promised, cell.promised);
     floor = maxBallot(floor, cell.floor);
     const isHigher = cell.accepted !== null && (value === null || maxBallot(cell.accepted.ballot, value.ballot) !== value.ballot);
     if (isHigher) value = cell.accepted;
   }
-  return quorum.isMet ? { value, floor } : null;
+  return quorum.isMet ? { value, promised, floor } : null;
 }
 
 export function byReplica(shown: readonly Shown[]): readonly Shown[] {

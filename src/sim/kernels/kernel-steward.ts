@@ -7,7 +7,7 @@ import type { NodeId } from '../../domain/ids.ts';
 import type { Rules } from '../../domain/rules.ts';
 import { majorityOf, replicasOf } from '../../register/joint-quorum.ts';
 import { bodyIdOf, type AcceptedValue } from '../../register/read-decision.ts';
-import { decideTake } from '../../register/take.ts';
+import { decideCatchUp } from '../../register/take.ts';
 import type { KernelArc, KernelLayout } from './kernel-disk.ts';
 import { KernelCoordinator } from './kernel-coordinator.ts';
 import type { Held, KernelReplica, Stale } from './kernel-replica.ts';
@@ -118,7 +118,7 @@ export class KernelSteward {
     }
   }
 
-  /** Highest record and floor of a majority of the old set, all in this epoch (rule R11). */
+  /** Highest record, promise and floor of a majority of the old set, all in this epoch (rule R11). */
   #catchUpKey(node: KernelNode, key: string, layout: KernelLayout, end: () => void): void {
     const world = this.#world;
     const arc = layout.arcs.get(key);
@@ -142,9 +142,11 @@ export class KernelSteward {
 
   #merge(node: KernelNode, key: string, layout: KernelLayout, coordinator: KernelCoordinator, answers: readonly { readonly id: NodeId; readonly held: Held }[], end: () => void): void {
     let floor = ZERO_BALLOT;
+    let promised = ZERO_BALLOT;
     let highest: AcceptedValue | null = null;
     for (const { held } of answers) {
       floor = maxBallot(floor, held.floor);
+      promised = maxBallot(promised, held.promised);
       if (held.value !== null && compareBallots(held.value.ballot, highest?.ballot ?? ZERO_BALLOT) > 0) highest = held.value;
     }
     const value = highest;
@@ -155,22 +157,21 @@ export class KernelSteward {
         end();
         return;
       }
-      if (value !== null) {
-        const decision = decideTake(live.acceptor(key), value.ballot, this.#rules);
-        if (decision === 'promise-in-the-way') {
-          coordinator.write(key, { kind: 'identity' }, end);
-          return;
-        }
-        if (decision === 'take' && this.#rules.takeObeysPromise && bodyId !== null && !live.bodies.has(bodyId)) {
-          const holders = answers.filter((a) => bodyIdOf(a.held.value?.record) === bodyId).map((a) => a.id);
-          this.#replicaOf(node).fetchBody(bodyId, holders, (isFetched) => {
-            if (isFetched) take();
-            else end();
-          });
-          return;
-        }
-        if (decision === 'take') this.#world.write(node, (state) => { state.accept(key, value.ballot, value.record); }, () => undefined);
+      const decision = decideCatchUp(live.acceptor(key), { promised, accepted: value?.ballot ?? ZERO_BALLOT }, layout.epoch, this.#rules);
+      if (decision.kind === 'choose-again') {
+        coordinator.write(key, { kind: 'identity' }, end);
+        return;
       }
+      if (decision.kind === 'take' && this.#rules.takeObeysPromise && bodyId !== null && !live.bodies.has(bodyId)) {
+        const holders = answers.filter((a) => bodyIdOf(a.held.value?.record) === bodyId).map((a) => a.id);
+        this.#replicaOf(node).fetchBody(bodyId, holders, (isFetched) => {
+          if (isFetched) take();
+          else end();
+        });
+        return;
+      }
+      if (decision.kind === 'promise') this.#world.write(node, (state) => { state.promise(key, decision.ballot); }, () => undefined);
+      if (decision.kind === 'take' && value !== null) this.#world.write(node, (state) => { state.accept(key, value.ballot, value.record); }, () => undefined);
       this.#world.write(node, (state) => {
         state.raiseFloor(key, floor);
         state.caught.add(key);

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { ZERO_BALLOT, type Ballot } from '../../../src/domain/ballot.ts';
 import { ALL_RULES } from '../../../src/domain/rules.ts';
 import type { AcceptorState } from '../../../src/register/acceptor.ts';
-import { decideRepair, decideTake } from '../../../src/register/take.ts';
+import { decideCatchUp, decideRepair, decideTake } from '../../../src/register/take.ts';
 import { ballot } from '../../support/register-replica.ts';
 
 const OFFERED = ballot(5);
@@ -25,5 +25,22 @@ describe('a copy offered by repair in a stable layout', () => {
   });
   test('is taken below the floor only without the rule', () => {
     expect(decideRepair(state(ZERO_BALLOT, ZERO_BALLOT, ballot(7)), OFFERED, 'object', { ...ALL_RULES, floorStopsCopy: false })).toEqual({ kind: 'take' });
+  });
+});
+
+describe('what catch-up in the layout of epoch 2 does with what a majority shows', () => {
+  const NOTHING = state(ZERO_BALLOT, ZERO_BALLOT, ballot(7));
+  const shown = (promised: Ballot, accepted: Ballot): { readonly promised: Ballot; readonly accepted: Ballot } => ({ promised, accepted });
+  test.each([
+    ['a record at the highest promise is taken, whatever the floor', NOTHING, shown(OFFERED, OFFERED), { kind: 'take' }],
+    ['a record below a promise of theirs is chosen again', NOTHING, shown(ballot(6), OFFERED), { kind: 'choose-again', above: ballot(6) }],
+    ['a record below a promise of ours is chosen again', state(ballot(8), ballot(3), ZERO_BALLOT), shown(ballot(6), OFFERED), { kind: 'choose-again', above: ballot(8) }],
+    ['a record that is here is chosen again below a promise of theirs', state(OFFERED, OFFERED, ZERO_BALLOT), shown(ballot(6), OFFERED), { kind: 'choose-again', above: ballot(6) }],
+    ['a record of the same epoch is taken: majorities of old and new promised it', NOTHING, shown(ballot(9, 2), ballot(8, 2)), { kind: 'take' }],
+    ['a record that is here is nothing new', state(OFFERED, OFFERED, ZERO_BALLOT), shown(OFFERED, OFFERED), { kind: 'already-higher' }],
+    ['a bare promise is taken over', NOTHING, shown(ballot(6), ZERO_BALLOT), { kind: 'promise', ballot: ballot(6) }],
+    ['a bare promise below ours is nothing new', state(ballot(8), ZERO_BALLOT, ZERO_BALLOT), shown(ballot(6), ZERO_BALLOT), { kind: 'leave' }],
+  ] as const)('%s', (_title, here, there, decision) => {
+    expect(decideCatchUp(here, there, 2, ALL_RULES)).toEqual(decision);
   });
 });
