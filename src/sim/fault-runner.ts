@@ -193,7 +193,9 @@ export class FaultRunner {
 
   async #leave(fault: Fault, victim: number): Promise<boolean> {
     const node = this.#upNode(victim);
-    const stayers = this.#deps.cluster.views().filter(({ state }) => state === 'serving').length;
+    // One that is on its way out is no stayer, though it serves: should all leave, the last would end with the others' copies.
+    const leaving = new Set<string>(this.#deps.cluster.newestLayout()?.members.flatMap((member) => (member.state === 'leaving' ? [member.nodeId] : [])));
+    const stayers = this.#deps.cluster.views().filter(({ state, nodeId }) => state === 'serving' && !leaving.has(nodeId)).length;
     // Nobody leaves while a lost disk is being replaced: too few might be left to take its copies over.
     if (node === null || stayers <= this.#membersMin || this.#losses.isMissing()) return false;
     this.#note(fault, node);
