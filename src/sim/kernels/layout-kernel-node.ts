@@ -139,7 +139,8 @@ export class LayoutKernelNode {
     let isDone = false;
     for (const nodeId of sets.all) {
       this.#ask(layout, nodeId, requestAt(layout.epoch), (reply) => {
-        if (reply.kind === 'layout' || isDone) return;
+        // A round begins and ends in one epoch (R3): what an older one showed isn't written back in a newer.
+        if (reply.kind === 'layout' || isDone || (this.#rules.epochFence && this.epoch !== layout.epoch)) return;
         replies.set(nodeId, reply);
         if (!this.#hasQuorum(sets, replies)) return;
         isDone = true;
