@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import type { NodeView, RingView } from '../../src/node/node-service.ts';
-import { lackedBytes, type Sized } from '../support/lacked-bytes.ts';
+import { lackedBytesAtMost, type Sized } from '../support/lacked-bytes.ts';
 import { KubeClient, command, helm, install, isCommandSet, uninstall, until, whyNot } from './kube-client.ts';
 import { digestOf, http, Load, persist } from './load.ts';
 import { adminJson, RingWatch } from './ring-watch.ts';
@@ -16,7 +16,8 @@ const READY_MS = 120_000;
 const END_MS = 180_000;
 /** Reaping takes its delay and two reads a minute apart. */
 const ORPHAN_MS = 300_000;
-const MOVED_RATIO_MAX = 1.25;
+/** The load's own objects move too, and what a broken connection cut off is pulled again; the simulator holds moves to the byte. */
+const MOVED_RATIO_MAX = 1.5;
 const OBJECTS = 120;
 
 const reason = whyNot();
@@ -77,7 +78,7 @@ onCluster('a ring on Kubernetes', () => {
     console.log(`${what}: ${report.operations} operations, ${report.retries} retries, longest ${report.longestMs.toFixed(0)} ms, ${watched.unavailable.length} scrapes, ${watched.stable.length} layouts, ${watched.movedBytes} bytes moved`);
     expect(report.failures).toEqual([]);
     expect(await lost(url, load.acknowledged)).toEqual([]);
-    const lacked = watched.stable.slice(1).reduce((sum, after, i) => sum + lackedBytes(watched.stable[i] as RingView, after, sizes), 0);
+    const lacked = watched.stable.slice(1).reduce((sum, after, i) => sum + lackedBytesAtMost(watched.stable[i] as RingView, after, sizes), 0);
     return { unavailable: watched.unavailable, movedBytes: watched.movedBytes, lacked };
   }
 

@@ -25,3 +25,19 @@ export function lackedBytes(before: RingView, after: RingView, objects: readonly
   }
   return bytes;
 }
+
+/**
+ * The most that a change may have to move when the layouts on the way weren't all seen: a move takes two epochs, so more of them between
+ * the two views mean more than one move, of members that went or came in an order that only the ring knows.
+ */
+export function lackedBytesAtMost(before: RingView, after: RingView, objects: readonly Sized[]): number {
+  const idsBefore = new Set(before.members.map(({ nodeId }) => nodeId));
+  const idsAfter = new Set(after.members.map(({ nodeId }) => nodeId));
+  const changed = [...before.members.filter(({ nodeId }) => !idsAfter.has(nodeId)), ...after.members.filter(({ nodeId }) => !idsBefore.has(nodeId))];
+  if (after.epoch - before.epoch <= 2 || changed.length < 2) return lackedBytes(before, after, objects);
+  return Math.max(...changed.map((member) => {
+    const members = idsBefore.has(member.nodeId) ? before.members.filter(({ nodeId }) => nodeId !== member.nodeId) : [...before.members, member];
+    const between = { ...before, members };
+    return lackedBytes(before, between, objects) + lackedBytesAtMost({ ...between, epoch: before.epoch + 2 }, after, objects);
+  }));
+}
