@@ -1,6 +1,7 @@
 /** Rendering with Helm 3 or 4, where there is one: the committed render, each set of values, and each mistake. */
 import { describe, expect, test } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { CHART, HELM, ROOT, ciValues, manifests, readText, render, type Manifest } from './chart-files.ts';
 import { typeErrors } from './manifest-types.ts';
@@ -52,6 +53,21 @@ withHelm('rendering', () => {
 
   test('a single node gets no disruption budget, which would block every drain', () => {
     expect(manifests(rendered(['--set', 'replicaCount=1'])).some(({ kind }) => kind === 'PodDisruptionBudget')).toBe(false);
+  });
+
+  test('the dashboards are installed as they are, where the sidecar of Grafana finds them', () => {
+    const folder = path.join(CHART, 'files/dashboards');
+    const installed = manifests(rendered(['--set', 'metrics.dashboards.enabled=true,metrics.dashboards.folder=Storage,metrics.dashboards.namespace=monitoring'], 'one'))
+      .filter(({ metadata }) => metadata.labels?.['grafana_dashboard'] === '1');
+    expect(installed.map(({ kind, metadata }) => [kind, metadata.name, metadata.namespace, metadata.annotations?.['grafana_folder']])).toEqual(['node', 'overview', 'ring']
+      .map((name) => ['ConfigMap', `one-dht-dashboard-${name}`, 'monitoring', 'Storage']));
+    const files = Object.assign({}, ...installed.map((manifest) => manifest['data'])) as Readonly<Record<string, string>>;
+    expect(Object.keys(files).sort()).toEqual(readdirSync(folder).sort());
+    for (const [name, text] of Object.entries(files)) expect(text).toBe(readText(path.join(folder, name)));
+  });
+
+  test('no dashboard is installed unless it is asked for', () => {
+    expect(rendered([])).not.toContain('grafana_dashboard');
   });
 
   test.each<[string, string, readonly string[]]>([

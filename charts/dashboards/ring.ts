@@ -1,0 +1,199 @@
+/** `dht / Ring`: membership, the talk between nodes, copies and moves; for those who run the ring. */
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { dashboard, type Row } from './dashboard.ts';
+import { bars, lines, stat, states } from './panels.ts';
+import { happened, of, quantile, query, rate, stateNumber } from './queries.ts';
+
+export function ringDashboard(): Dashboard {
+  return dashboard({
+    uid: 'dht-ring',
+    title: 'dht / Ring',
+    description: 'Who is in the ring and who thinks so, how nodes talk, what lacks copies and what moves.',
+    rows: [membership(), peers(), repair(), moves()],
+  });
+}
+
+const STATES = [['starting', 'yellow'], ['joining', 'blue'], ['serving', 'green'], ['leaving', 'blue'], ['left', 'text'], ['damaged', 'red'], ['stopped', 'orange']] as const;
+
+function membership(): Row {
+  return {
+    title: 'Membership',
+    panels: [
+      states({
+        title: 'State of each node', unit: 'short', states: STATES,
+        description: 'What each node was doing. damaged: its log lost something, the node says in its log what it waits for. starting or joining for more than some minutes: it finds no majority, look at its log.',
+        queries: [query(stateNumber('dht_node_state', 'state', STATES.map(([state]) => state)), '{{instance}}')],
+      }),
+      lines({
+        title: 'Members by state, as seen by each node', unit: 'short',
+        description: 'How many members each node holds for alive, suspect or down. Lines of different nodes that stay apart: some nodes cannot reach others, look at the connection failures.',
+        queries: [query(`max by (instance, state) (${of('dht_ring_members')}) > 0`, '{{instance}}: {{state}}')],
+      }),
+      lines({
+        title: 'Changes', unit: 'short',
+        description: 'Joins, leaves and the like in the layouts that the nodes took over. remove: taken out because it was down for too long. recover: a person said that nodes are lost.',
+        queries: [query(`max by (change) (${happened('dht_ring_changes_total')})`, '{{change}}')],
+      }),
+      lines({
+        title: 'Epoch', unit: 'none',
+        description: 'Number of the layout that each node has. All the same within seconds; a node that stays behind cannot reach the others, and refuses to answer by the old layout.',
+        queries: [query(`max by (instance) (${of('dht_ring_epoch')})`, '{{instance}}')],
+      }),
+      bars({
+        title: 'Owned part of the ring', unit: 'percentunit', min: 0, decimals: 1,
+        description: 'Part of all names for which each node is first. About 1/N each, within a third; a new node reaches its part when its move has ended.',
+        queries: [query(`max by (instance) (${of('dht_ring_owned_ratio')})`, '{{instance}}')],
+      }),
+      bars({
+        title: 'Held part of the ring', unit: 'percentunit', min: 0, max: 1, decimals: 1,
+        description: 'Part of all names of which each node keeps a copy: the replication factor divided by N. With as many nodes as copies each holds everything.',
+        queries: [query(`max by (instance) (${of('dht_ring_held_ratio')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Ranges by health', unit: 'short',
+        description: 'Parts of the ring by what their live replicas allow, as seen by the most pessimistic node. unavailable: no quorum.',
+        queries: [query(`max by (status) (${of('dht_ring_ranges', 'status!="healthy"')})`, '{{status}}')],
+      }),
+    ],
+  };
+}
+
+function peers(): Row {
+  return {
+    title: 'Talk between nodes',
+    panels: [
+      lines({
+        title: 'Calls by result', unit: 'ops',
+        description: 'Calls of nodes to nodes. timeout: the other one is slow or gone; refused: it answered that it would not, mostly because of another layout, and the caller asks again.',
+        queries: [query(`sum by (result) (${rate('dht_peer_requests_total')})`, '{{result}}')],
+      }),
+      lines({
+        title: 'Duration of calls, 99th percentile', unit: 's',
+        description: 'By kind of call. Those that write wait for the disk of the other node; if read and ping are slow as well, it is the network or a busy event loop.',
+        queries: [query(`${quantile(0.99, 'dht_peer_request_duration_seconds', ['op'])} >= 0`, '{{op}}')],
+      }),
+      lines({
+        title: 'Bytes between nodes', unit: 'binBps',
+        description: 'Bytes that each node sends to others. What exceeds twice the bytes that clients write is moves and repair.',
+        queries: [query(`sum by (instance) (${rate('dht_peer_bytes_total', 'direction="out"')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Connections', unit: 'short',
+        description: 'Open connections of each node to others, both ways. It is bounded; steady growth would be a fault of the program.',
+        queries: [query(`sum by (instance) (${of('dht_peer_connections')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Connection failures', unit: 'short',
+        description: 'refused, timeout: the other node is down or a network policy is in the way. dns: its name does not resolve. tls: another cluster secret. stalled, reset: the network.',
+        queries: [query(`sum by (reason) (${happened('dht_peer_connection_failures_total')})`, '{{reason}}')],
+      }),
+      lines({
+        title: 'Peers turned away', unit: 'short',
+        description: 'cluster_id: a node of another ring called, its seeds or a reused address are wrong. auth: a wrong secret. version: a program too old or too new.',
+        queries: [query(`sum by (reason) (${happened('dht_peer_handshake_failures_total')})`, '{{reason}}')],
+      }),
+    ],
+  };
+}
+
+function repair(): Row {
+  return {
+    title: 'Repair',
+    panels: [
+      lines({
+        title: 'Objects lacking replicas', unit: 'short',
+        description: 'Objects known to have fewer copies than wanted. It rises when a node is away and falls after its return; flat for half an hour with all nodes up: look at the comparisons and at the disk space.',
+        queries: [query(`sum by (instance) (${of('dht_replication_under_replicated_objects')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Hints kept', unit: 'short',
+        description: 'Names of writes that an absent node missed, kept by the nodes that coordinated them and told once it is back. High for long: bring that node back.',
+        queries: [query(`sum by (instance) (${of('dht_hints_queued')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Oldest hint', unit: 's', limit: 3600,
+        description: 'Age of the oldest write that an absent node has not been told. Above an hour: bring that node back, or let it go for good.',
+        queries: [query(`max by (instance) (time() - ${of('dht_hints_oldest_timestamp_seconds')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Hints told and given up', unit: 'short',
+        description: 'Given up for lack of room or by age: nothing is lost, the next comparison finds what they were about, only later.',
+        queries: [
+          query(`sum(${happened('dht_hints_replayed_total')})`, 'told'),
+          query(`sum by (reason) (${happened('dht_hints_dropped_total')})`, 'given up: {{reason}}'),
+        ],
+      }),
+      lines({
+        title: 'Waiting to be fetched', unit: 'short',
+        description: 'Single records and bodies that a node knows it lacks and fetches next. It falls once their holders are up; flat: see the oldest of them and the failures.',
+        queries: [query(`sum by (instance) (${of('dht_resync_pending')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Oldest unrepaired', unit: 's', limit: 3600,
+        description: 'How long the oldest of them has waited. Above an hour with all nodes up: its holders have rotten bytes or no disk space; the node\'s log names the object.',
+        queries: [query(`max by (instance) (${of('dht_resync_oldest_seconds')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Repaired', unit: 'short',
+        description: 'Differences between replicas that were set right, by how they were found. After a node was away much of it is normal; without reason for long, a node keeps missing writes.',
+        queries: [
+          query(`sum(${happened('dht_anti_entropy_repaired_objects_total')})`, 'comparison'),
+          query(`sum(${happened('dht_read_repairs_total', 'result="ok"')})`, 'read'),
+          query(`sum by (cause) (${happened('dht_resync_attempts_total', 'result="ok"')})`, 'single: {{cause}}'),
+        ],
+      }),
+      lines({
+        title: 'Repairs that failed', unit: 'short',
+        description: 'They are tried again. Steady failures with all nodes up: a disk that cannot be read or is full.',
+        queries: [
+          query(`sum(${happened('dht_anti_entropy_runs_total', 'result="failed"')})`, 'comparison'),
+          query(`sum(${happened('dht_read_repairs_total', 'result="failed"')})`, 'read'),
+          query(`sum by (cause) (${happened('dht_resync_attempts_total', 'result="failed"')})`, 'single: {{cause}}'),
+        ],
+      }),
+      lines({
+        title: 'Since the last full comparison', unit: 's', limit: 86_400,
+        description: 'How long ago each node last compared all it holds with all other replicas. Above a day: a replica is away, or comparing cannot keep up.',
+        queries: [query(`max by (instance) (time() - ${of('dht_anti_entropy_last_success_timestamp_seconds')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Duration of comparisons, 90th percentile', unit: 's',
+        description: 'Time that a comparison with one other replica took. It grows with the differences found, hardly with the number of objects; minutes without differences: a busy disk or network.',
+        queries: [query(quantile(0.9, 'dht_anti_entropy_run_duration_seconds', ['instance']), '{{instance}}')],
+      }),
+    ],
+  };
+}
+
+function moves(): Row {
+  return {
+    title: 'Moves',
+    panels: [
+      stat({
+        title: 'Moving', unit: 'short', steps: [[null, 'green'], [1, 'blue']], words: { 0: 'no', 1: 'yes' },
+        description: 'Whether data moves because a node joins, leaves or was taken out. Start no other such change before it is no.',
+        queries: [query(`max by (job) (${of('dht_rebalance_active')})`, '{{job}}')],
+      }),
+      stat({
+        title: 'Objects to move', unit: 'short', steps: [[null, 'green'], [1, 'blue']],
+        description: 'Records that wait for a copy or for receipts. It falls; stuck for half an hour: a member of the new replica sets is down or full.',
+        queries: [query(`sum by (job) (${of('dht_rebalance_pending_objects')})`, '{{job}}')],
+      }),
+      lines({
+        title: 'Objects to move, by node', unit: 'short',
+        description: 'Records that wait at each node for catch-up or for receipts. One node that does not fall while the others did: look at its disk space and its log.',
+        queries: [query(`sum by (instance) (${of('dht_rebalance_pending_objects')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Bytes moved', unit: 'binBps',
+        description: 'Bytes of bodies that each node pulls in a move. It is held back while clients wait longer than usual.',
+        queries: [query(`sum by (instance) (${rate('dht_rebalance_transferred_bytes_total')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Rate limit of background copies', unit: 'binBps',
+        description: 'What moves and repair may take at each node now: halved while the 99th percentile of clients is twice the usual, up again when it is calm.',
+        queries: [query(`min by (instance) (${of('dht_repair_rate_limit_bytes_per_second')})`, '{{instance}}')],
+      }),
+    ],
+  };
+}

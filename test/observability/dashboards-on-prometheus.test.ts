@@ -1,0 +1,96 @@
+/**
+ * Every query of every dashboard, asked of a real Prometheus that scrapes a real ring of three processes under load, while
+ * one of them joins, is killed and comes back. None may be refused, and none may come back empty, but for those named here.
+ * Without `prometheus` on the PATH it is skipped.
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Load, http } from '../kube/load.ts';
+import { RealRing, until, type RealNode } from '../support/real-ring.ts';
+import { askingPanels, dashboardFiles } from './dashboard-files.ts';
+import { HAS_PROMETHEUS, PrometheusServer } from './prometheus-server.ts';
+
+const JOB = 'dht';
+/** What Grafana puts in place of the variables: all jobs, all instances, no namespace, and times that fit scrapes a second apart. */
+const VARIABLES: Readonly<Record<string, string>> = { $namespace: '', $job: '.+', $instance: '.+', $__rate_interval: '5s', $__range: '60s' };
+
+/** Panels that a ring outside Kubernetes leaves empty, and why. */
+const EMPTY: ReadonlyMap<string, string> = new Map([
+  ['Pods wanted and ready', 'kube-state-metrics offers it'],
+  ['Restarts of containers', 'kube-state-metrics offers it'],
+  ['Memory of containers, of their limit', 'the kubelet and kube-state-metrics offer it'],
+  ['Volumes used', 'the kubelet offers it'],
+  ['Calls to the Kubernetes API', 'only a node in a pod makes these calls'],
+]);
+
+const filled = (expr: string): string => Object.entries(VARIABLES).reduce((text, [name, value]) => text.replaceAll(name, value), expr);
+const seconds = (count: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, count * 1000); });
+
+/** What the load doesn't ask for: a large body, a listing, a delete, a name that isn't there. */
+async function otherRequests(url: string): Promise<void> {
+  const statuses: number[] = [];
+  for (const [method, path, body] of [['PUT', '/large', Buffer.alloc(1_000_000)], ['GET', '/large', null], ['GET', '', null], ['DELETE', '/large', null], ['GET', '/large', null]] as const) {
+    statuses.push((await http(method, `${url}/v1/objects${path}`, body)).status);
+  }
+  expect(statuses).toEqual([201, 200, 200, 204, 404]);
+}
+
+(HAS_PROMETHEUS ? describe : describe.skip)('on a real Prometheus (skipped when there is no prometheus on the PATH)', () => {
+  let ring: RealRing;
+  let prometheus: PrometheusServer;
+  let beginMs: number;
+
+  beforeAll(async () => {
+    ring = await RealRing.create();
+    const founder = await ring.startNew([]);
+    const second = await ring.startNew([founder]);
+    const third = await ring.add();
+    const address = (node: RealNode): string => `127.0.0.1:${node.adminPort}`;
+    prometheus = await PrometheusServer.start(JOB, ring.nodes.map((node) => ({ address: address(node), labels: { pod: `dht-${node.index}` } })));
+    beginMs = Date.now();
+    const load = new Load(founder.url, 'shelf');
+    await seconds(3);
+    ring.start(third, ['--join', founder.name]);
+    await ring.untilReady(third);
+    await until(async () => (await founder.ring()).phase === 'stable' && (await founder.ring()).members.length === 3, 20_000, 'the third node has joined');
+    await otherRequests(second.url);
+    await seconds(3);
+    const downSeenBy = (node: RealNode): Promise<boolean> => node.ring().then((view) => view.members.some((member) => member.liveness === 'down'));
+    third.kill('SIGKILL');
+    await third.exited;
+    await until(async () => await downSeenBy(founder) && downSeenBy(second), 20_000, 'both others see that one is down');
+    await seconds(2);
+    ring.start(third, ['--join', founder.name]);
+    await ring.untilReady(third);
+    await seconds(5);
+    const report = await load.stop();
+    expect(report.failures).toEqual([]);
+    // The last scrape may have been before the last operation.
+    await seconds(1.5);
+  }, 120_000);
+
+  afterAll(async () => {
+    await prometheus.stop();
+    await ring.stop();
+  });
+
+  test.each(dashboardFiles().flatMap((dashboard) => askingPanels(dashboard).map((panel) => [dashboard.uid, panel.title, panel] as const)))('%s: %s', async (_uid, title, { targets }) => {
+    const empty: string[] = [];
+    for (const { expr } of targets) {
+      const series = await prometheus.range(filled(expr), (Date.now() - beginMs) / 1000);
+      if (!series.some(({ values }) => values.some(([, value]) => Number.isFinite(Number(value))))) empty.push(expr);
+    }
+    if (EMPTY.has(title)) expect(empty.length).toBe(targets.length);
+    else expect(empty).toEqual([]);
+  });
+
+  test.each(dashboardFiles().map((dashboard) => [dashboard.uid, dashboard] as const))('%s: the variables find the job and all instances', async (_uid, { templating, annotations }) => {
+    const found = (name: string): Promise<readonly string[]> => {
+      const [, selector = '', label = ''] = /^label_values\((.*), (\w+)\)$/.exec(templating.list.find((variable) => variable.name === name)?.definition ?? '') ?? [];
+      return prometheus.labelValues(label, filled(selector));
+    };
+    expect(await found('job')).toEqual([JOB]);
+    expect(await found('instance')).toHaveLength(3);
+    expect(await found('namespace')).toEqual([]);
+    for (const { expr } of annotations.list) if (expr !== undefined) expect((await prometheus.range(filled(expr), (Date.now() - beginMs) / 1000)).length).toBeGreaterThan(0);
+  });
+});
