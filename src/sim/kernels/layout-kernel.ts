@@ -359,10 +359,11 @@ class World {
       client.low = Math.max(client.low, item.version);
       return;
     }
-    // Nothing there: fine only when nothing was written, or some tombstone at or above what is known may have been erased.
+    // Nothing there: fine while nothing is known to be written; afterwards only when a tombstone at or above that may have been erased.
+    if (low === 0) return;
     const tombstone = client.tombstones.find((version) => version >= low);
-    if (tombstone === undefined && low > 0) throw new Violation(`position ${at}: version ${low} is lost`);
-    client.low = Math.max(client.low, tombstone ?? 0);
+    if (tombstone === undefined) throw new Violation(`position ${at}: version ${low} is lost`);
+    client.low = Math.max(client.low, tombstone);
   }
 
   // ----------------------------------------------------------------------------------------------------- checks
