@@ -7,7 +7,7 @@ import {
   BarGaugeDisplayMode, BarGaugeValueMode, BigValueColorMode, BigValueGraphMode, GraphThresholdsStyleMode, LegendDisplayMode, LegendPlacement, SortOrder, StackingMode,
   TooltipDisplayMode, VisibilityMode, VizOrientation, GraphThresholdsStyleConfigBuilder, ReduceDataOptionsBuilder, StackingConfigBuilder, VizLegendOptionsBuilder, VizTooltipOptionsBuilder,
 } from '@grafana/grafana-foundation-sdk/common';
-import { MappingType, ThresholdsConfigBuilder, ThresholdsMode, type Panel, type ValueMapping } from '@grafana/grafana-foundation-sdk/dashboard';
+import { DashboardLinkBuilder, MappingType, ThresholdsConfigBuilder, ThresholdsMode, type DashboardLink, type Panel, type ValueMapping } from '@grafana/grafana-foundation-sdk/dashboard';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as BarGauge } from '@grafana/grafana-foundation-sdk/bargauge';
 import { HeatmapColorOptionsBuilder, HeatmapTooltipBuilder, PanelBuilder as Heatmap, YAxisConfigBuilder } from '@grafana/grafana-foundation-sdk/heatmap';
@@ -48,6 +48,17 @@ const STAT_HEIGHT = 4;
 const GRAPH_WIDTH = 8;
 const GRAPH_HEIGHT = 8;
 
+/** Labels whose values mean the same everywhere, and the colours of those values. */
+const JUDGED = /\{\{(class|result|state|status)\}\}$/;
+const COLORS: readonly (readonly [lines: string, color: Color])[] = [
+  ['/\\b(2xx|ok|alive|healthy)$/', 'green'],
+  ['/\\b(4xx|suspect|degraded)$/', 'yellow'],
+  ['/\\b(5xx|error|failed|down|unavailable|corrupt)$/', 'red'],
+];
+
+/** From a line that is a node's to that node. */
+const NODE_URL = '/d/dht-node?${datasource:queryparam}&${namespace:queryparam}&${job:queryparam}&var-instance=${__field.labels.instance}&${__url_time_range}';
+
 /** What all kinds of panels of the SDK can do. */
 interface CommonPanel {
   title(title: string): this;
@@ -56,6 +67,7 @@ interface CommonPanel {
   decimals(decimals: number): this;
   datasource(ref: { readonly type: string; readonly uid: string }): this;
   withTarget(target: Builder<Dataquery>): this;
+  dataLinks(links: Builder<DashboardLink>[]): this;
   span(width: number): this;
   height(height: number): this;
 }
@@ -63,6 +75,7 @@ interface CommonPanel {
 function filled<T extends CommonPanel>(panel: T, text: PanelText, width: number, height: number, format: PromQueryFormat = PromQueryFormat.TimeSeries): T {
   panel.title(text.title).description(text.description).unit(text.unit).datasource(DATA_SOURCE).span(text.width ?? width).height(height);
   if (text.decimals !== undefined) panel.decimals(text.decimals);
+  if (text.queries.every(({ legend }) => legend.includes('{{instance}}'))) panel.dataLinks([new DashboardLinkBuilder('This node').url(NODE_URL)]);
   text.queries.forEach(({ expr, legend }, i) => {
     panel.withTarget(new DataqueryBuilder().refId(String.fromCharCode('A'.charCodeAt(0) + i)).datasource(DATA_SOURCE).expr(expr).legendFormat(legend).format(format).range());
   });
@@ -108,6 +121,7 @@ export function lines(text: LinesText): PanelSource {
     .fillOpacity(text.isStacked === true ? 30 : 10)
     .showPoints(VisibilityMode.Never)
     .axisSoftMin(0);
+  if (text.queries.some(({ legend }) => JUDGED.test(legend))) for (const [named, color] of COLORS) panel.overrideByRegexp(named, [{ id: 'color', value: { mode: 'fixed', fixedColor: color } }]);
   if (text.top !== undefined) panel.axisSoftMax(text.top);
   if (text.isStacked === true) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
   if (text.limit !== undefined) {

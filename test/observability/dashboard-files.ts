@@ -16,7 +16,7 @@ export interface Panel {
   readonly title: string;
   readonly description: string;
   readonly datasource: { readonly uid: string };
-  readonly fieldConfig: { readonly defaults: { readonly unit: string } };
+  readonly fieldConfig: { readonly defaults: { readonly unit: string; readonly links?: readonly { readonly url?: string }[] } };
   readonly options: { readonly yAxis?: { readonly unit?: string } };
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
   readonly targets?: readonly Target[];

@@ -84,6 +84,12 @@ describe.each(files.map((dashboard) => [dashboard.uid, dashboard] as const))('%s
     }
   });
 
+  test('a line that is a node\'s leads to that node', () => {
+    const perNode = askingPanels(dashboard).filter(({ targets: asked }) => asked.every(({ legendFormat }) => legendFormat.includes('{{instance}}')));
+    expect(perNode.length).toBeGreaterThan(0);
+    for (const { fieldConfig } of perNode) expect(fieldConfig.defaults.links?.map(({ url }) => url)).toEqual([expect.stringMatching(/^\/d\/dht-node\?.*&var-instance=\$\{__field\.labels\.instance\}/)]);
+  });
+
   test('no two panels lie on each other, and none hangs over the edge', () => {
     const taken = new Set<string>();
     for (const { title, gridPos: { x, y, w, h } } of dashboard.panels) {
