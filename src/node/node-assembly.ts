@@ -204,7 +204,8 @@ export async function assembleNode(
   }, { ...copyOptions, loneRecordsMax: tuning.loneRecordsMax });
   const healing = new Healing({
     clock, log, nameOf: (key) => store.nameOf(key), isWhole: async (key) => (await store.verify(key, () => Promise.resolve())).isSound,
-    identityRound: (name) => coordinator.identityRound(name, ZERO_BALLOT), onHealed: () => { counters.healed.add(1); },
+    identityRound: (name) => coordinator.identityRound(name, ZERO_BALLOT),
+    onHealed: () => { counters.healed.add(1); }, onAllWhole: () => { store.checkpointSoon(); },
   }, tuning.healing);
   lateHealing.healing = healing;
   const scrub = new Scrub({

@@ -23,7 +23,7 @@ export interface AcceptorState {
 
 export type PrepareDecision = 'promise' | 'refuse';
 
-/** repeat: this very ballot is accepted already. fetch-body: get the body, then decide again. */
+/** repeat: this very ballot is accepted already, and its body is here. fetch-body: get the body, then decide again. */
 export type AcceptDecision = 'accept' | 'repeat' | 'refuse' | 'fetch-body';
 
 export function decidePrepare(state: AcceptorState, ballot: Ballot, rules: Rules): PrepareDecision {
@@ -35,7 +35,7 @@ export function decideAccept(state: AcceptorState, ballot: Ballot, isBodyHeld: b
   if (compareBallots(ballot, state.promised) < 0) return 'refuse';
   if (isZeroBallot(state.accepted)) {
     if (rules.floorStopsAccept && compareBallots(ballot, state.floor) <= 0) return 'refuse';
-  } else if (equalBallots(ballot, state.accepted)) {
+  } else if (isBodyHeld && equalBallots(ballot, state.accepted)) {
     return 'repeat';
   }
   return isBodyHeld ? 'accept' : 'fetch-body';

@@ -155,10 +155,17 @@ export class CatchUp {
     this.#report();
     if (this.#left.size === 0) return;
     this.#startedAt ??= this.#deps.clock.monotonicNow();
-    this.#work(this.#run).catch((error: unknown) => {
+    const run = this.#run;
+    this.#work(run).catch((error: unknown) => {
       // The store failed: the node ends.
       if (!(error instanceof DhtError)) throw error;
+      // It could not right now, for want of space say.
+      if (run === this.#run) this.#planLater();
     });
+  }
+
+  #planLater(): void {
+    this.#retry = this.#deps.clock.after(this.#options.retryMs, () => { this.#plan(); });
   }
 
   async #work(run: number): Promise<void> {
@@ -177,7 +184,7 @@ export class CatchUp {
       return;
     }
     this.#deps.log.debug('catch-up waits before it tries again', { epoch: this.#epoch, arcsLeft: this.#left.size });
-    this.#retry = this.#deps.clock.after(this.#options.retryMs, () => { this.#plan(); });
+    this.#planLater();
   }
 
   async #pull(task: ArcTask, run: number): Promise<void> {

@@ -24,6 +24,8 @@ export interface HealingDeps {
   readonly isWhole: (key: ObjectKey) => Promise<boolean>;
   readonly identityRound: (name: string) => Promise<boolean>;
   readonly onHealed: () => void;
+  /** Nothing waits any more. */
+  readonly onAllWhole: () => void;
 }
 
 export interface HealingOptions {
@@ -66,10 +68,15 @@ export class Healing {
       this.#pending.set(key, null);
       void this.#attempt(key).then((isWhole) => {
         if (this.#isStopped) return;
-        if (isWhole) this.#pending.delete(key);
+        if (isWhole) this.#done(key);
         else this.#schedule(key, Math.min(delayMs * 2, this.#options.delayMaxMs));
       });
     }));
+  }
+
+  #done(key: ObjectKey): void {
+    this.#pending.delete(key);
+    if (this.#pending.size === 0) this.#deps.onAllWhole();
   }
 
   /** Never rejects with an error of the store: it has told its owner, who ends the node. */

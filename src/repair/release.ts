@@ -92,7 +92,13 @@ export class Release {
     this.#pass(run, layout).catch((error: unknown) => {
       // The store failed: the node ends.
       if (!(error instanceof DhtError)) throw error;
+      // It could not right now, for want of space say.
+      if (run === this.#run) this.#passLater(run, layout);
     });
+  }
+
+  #passLater(run: number, layout: Layout): void {
+    this.#retry = this.#deps.clock.after(this.#options.retryMs, () => { this.#begin(run, layout); });
   }
 
   async #pass(run: number, layout: Layout): Promise<void> {
@@ -117,7 +123,7 @@ export class Release {
     if (released > 0) this.#deps.log.info('released registers of other owners', { released, keysLeft, epoch: layout.epoch });
     this.#isDone = keysLeft === 0;
     if (this.#isDone) this.#deps.onDone();
-    else this.#retry = this.#deps.clock.after(this.#options.retryMs, () => { this.#begin(run, layout); });
+    else this.#passLater(run, layout);
   }
 
   /** Null: a newer layout came, this pass is over. */

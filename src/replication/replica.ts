@@ -134,7 +134,8 @@ export class Replica {
           await this.#durable(store.settled(key));
           return acceptReply(request.epoch, 'refused', ballotToOutbid(state));
         case 'repeat':
-          await this.#durable(store.settled(key));
+          // A body that had rotted under its record is here again, but only a record names it for good.
+          await this.#durable(wasFetched ? store.accept(key, request.name, request.ballot, request.record) : store.settled(key));
           return acceptReply(request.epoch, 'accepted', state.promised);
         case 'accept':
           await this.#durable(store.accept(key, request.name, request.ballot, request.record));

@@ -134,6 +134,14 @@ export class LogUpkeep {
     this.#task = this.#attempt(() => this.#round()).finally(() => { this.#task = null; });
   }
 
+  /** A checkpoint as soon as may be: there is something in the log that no start should have to repeat. */
+  checkpointSoon(): void {
+    // One that is under way may have begun before.
+    if (this.#task !== null) void this.#task.then(() => { this.checkpointSoon(); });
+    this.#dueAt = 0;
+    this.batchDone();
+  }
+
   /** Ends what is under way; then a last checkpoint, if it is worth it. */
   async close(): Promise<void> {
     this.#isStopping = true;

@@ -336,6 +336,11 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     return { registers, objects, tombstones, bodyBytes, logBytes: this.#log.bytes };
   }
 
+  /** What was rotten in the log is healed: a start from here on repeats none of it. */
+  checkpointSoon(): void {
+    this.#upkeep.checkpointSoon();
+  }
+
   /** Checkpoints and compaction, as they are now. */
   upkeep(): UpkeepReport {
     return this.#upkeep.report();

@@ -62,6 +62,24 @@ describe('rot in one copy', () => {
     });
   });
 
+  test('of a record that was healed: the next start repeats none of the log that is rotten', async () => {
+    await play(async (scenario, [a, , c]) => {
+      const name = 'a name that is easy to find';
+      await scenario.put(a, name, SMALL);
+      await scenario.sleep(1_000);
+      const before = scenario.program(c).service.view().nodeId;
+      expect(rot(c, name)).toBeGreaterThan(0);
+      await scenario.until(() => storage(scenario, c).rotten > 0, () => 'the scrub finds it');
+      await scenario.until(() => storage(scenario, c).unhealed === 0, () => 'it is whole again');
+      await scenario.sleep(1_000);
+      c.kill();
+      c.start();
+      await scenario.rest();
+      expect(scenario.program(c).service.view().nodeId).toBe(before);
+      expect(await scenario.get(c, name)).toBe(SMALL);
+    });
+  });
+
   test('of a large body: the file is moved aside and pulled again', async () => {
     await play(async (scenario, [a, b, c]) => {
       const marker = 'here is the middle of a large body';

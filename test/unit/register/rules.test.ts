@@ -30,6 +30,7 @@ describe('acceptor', () => {
     ['without the body', state(5, 0), 5, false, 'fetch-body'],
     ['without the body, below the promise', state(6, 0), 5, false, 'refuse'],
     ['again', state(5, 5), 5, true, 'repeat'],
+    ['again, when its body has rotted meanwhile', state(5, 5), 5, false, 'fetch-body'],
   ])('ACCEPT %s', (_title, at, asked, isHeld, decision) => {
     expect(decideAccept(at, ballot(asked), isHeld, ALL_RULES)).toBe(decision);
   });

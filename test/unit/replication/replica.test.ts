@@ -127,6 +127,17 @@ describe('bodies', () => {
     expect(await ring.node(0).replica.accept(accept(ring, 5), 1_000)).toMatchObject({ state: 'accepted' });
     expect(ring.node(0).store.holdsBody(KEY, BODY_ID)).toBe(true);
   });
+  test('a record that is accepted already, but whose body has rotted, gets it again before it counts once more', async () => {
+    const ring = ringOf();
+    const { replica, store } = ring.node(0);
+    await store.stage(KEY, BODY_ID, BODY);
+    await replica.accept(accept(ring, 5), 1_000);
+    store.spoil(BODY_ID, null);
+    expect(await replica.accept(accept(ring, 5), 1_000)).toMatchObject({ state: 'body-missing' });
+    await ring.node(1).store.stage(KEY, BODY_ID, BODY);
+    expect(await replica.accept(accept(ring, 5), 1_000)).toMatchObject({ state: 'accepted' });
+    expect(store.holdsBody(KEY, BODY_ID)).toBe(true);
+  });
   test('it is refused when nobody has the body, and nothing changes', async () => {
     const ring = ringOf();
     expect(await ring.node(0).replica.accept(accept(ring, 5), 1_000)).toMatchObject({ state: 'body-missing' });
