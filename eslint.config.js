@@ -133,10 +133,10 @@ const gatewayModules = ['stream', 'stream/promises'];
 // --- The configuration ---------------------------------------------------------------------------------------------
 
 export default defineConfig(
-  { ignores: ['dist/', 'data/', 'coverage/', 'node_modules/', '**/*.min.js'] },
+  { ignores: ['dist/', 'data/', 'coverage/', 'loadtest/reports/', 'node_modules/', '**/*.min.js'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
-    files: ['src/**/*.ts', 'test/**/*.ts', 'charts/**/*.ts'],
+    files: ['src/**/*.ts', 'test/**/*.ts', 'charts/**/*.ts', 'loadtest/**/*.ts'],
     extends: [tseslint.configs.base],
     languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
     rules: {
@@ -193,6 +193,9 @@ export default defineConfig(
       'valid-typeof': 'error',
     },
   },
+
+  // Scripts of k6 have other globals, so another project.
+  { files: ['loadtest/k6/**/*.ts', 'loadtest/scenarios/**/*.ts'], languageOptions: { parserOptions: { project: './loadtest/tsconfig.json' } } },
 
   // Everything but the adapters of the doors is deterministic.
   {
