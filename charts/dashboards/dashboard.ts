@@ -37,9 +37,9 @@ export function dashboard({ uid, title, description, rows }: DashboardText): Das
     .variables([
       new DatasourceVariableBuilder('datasource').label('Data source').type('prometheus'),
       // One at a time: releases of one name in two namespaces are two rings. Without namespaces it is empty, which matches.
-      asked(new QueryVariableBuilder('namespace').label('Namespace'), 'label_values(dht_build_info, namespace)'),
-      asked(new QueryVariableBuilder('job').label('Job'), 'label_values(dht_build_info{namespace=~"$namespace"}, job)').multi(true).includeAll(true).allValue('.+').current(ALL),
-      asked(new QueryVariableBuilder('instance').label('Instance'), 'label_values(dht_build_info{namespace=~"$namespace",job=~"$job"}, instance)')
+      asked(new QueryVariableBuilder('namespace').label('Namespace'), 'label_values(dht_ring_epoch, namespace)'),
+      asked(new QueryVariableBuilder('job').label('Job'), 'label_values(dht_ring_epoch{namespace=~"$namespace"}, job)').multi(true).includeAll(true).allValue('.+').current(ALL),
+      asked(new QueryVariableBuilder('instance').label('Instance'), 'label_values(dht_ring_epoch{namespace=~"$namespace",job=~"$job"}, instance)')
         .multi(true).includeAll(true).allValue('.+').current(ALL),
     ])
     .annotations([

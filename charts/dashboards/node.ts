@@ -2,7 +2,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { dashboard, type Row } from './dashboard.ts';
 import { bars, heat, lines, stat } from './panels.ts';
-import { buckets, happened, of, quantile, query, rate } from './queries.ts';
+import { buckets, happened, of, ofNodes, quantile, query, rate } from './queries.ts';
 
 export function nodeDashboard(): Dashboard {
   return dashboard({
@@ -111,37 +111,37 @@ function runtime(): Row {
       lines({
         title: 'CPU', unit: 'percentunit',
         description: 'Cores in use. The program runs on one thread besides those for files: near 1 the node is at its limit, add nodes.',
-        queries: [query(`max by (instance) (${rate('process_cpu_seconds_total')})`, '{{instance}}')],
+        queries: [query(`max by (instance) (${ofNodes(rate('process_cpu_seconds_total'))})`, '{{instance}}')],
       }),
       lines({
         title: 'Memory', unit: 'bytes',
         description: 'Resident memory, and of it the heap of the program. Compare with the limit of the container; the index of objects grows with their number, not with their size.',
-        queries: [query(`max by (instance) (${of('process_resident_memory_bytes')})`, '{{instance}}'), query(`max by (instance) (${of('nodejs_heap_size_used_bytes')})`, '{{instance}} heap')],
+        queries: [query(`max by (instance) (${ofNodes(of('process_resident_memory_bytes'))})`, '{{instance}}'), query(`max by (instance) (${ofNodes(of('nodejs_heap_size_used_bytes'))})`, '{{instance}} heap')],
       }),
       lines({
         title: 'Delay of the event loop, 99th percentile', unit: 's', limit: 0.5,
         description: 'How late the program gets to its next piece of work. Above half a second others will suspect the node: too little CPU, or too much load.',
-        queries: [query(`max by (instance) (${of('nodejs_eventloop_lag_p99_seconds')})`, '{{instance}}')],
+        queries: [query(`max by (instance) (${ofNodes(of('nodejs_eventloop_lag_p99_seconds'))})`, '{{instance}}')],
       }),
       lines({
         title: 'Delay of the event loop, median', unit: 's',
         description: 'The same for half of all pieces of work. About 10 ms is normal, the resolution of the measurement; more: the node has too little CPU all the time.',
-        queries: [query(`max by (instance) (${of('nodejs_eventloop_lag_p50_seconds')})`, '{{instance}}')],
+        queries: [query(`max by (instance) (${ofNodes(of('nodejs_eventloop_lag_p50_seconds'))})`, '{{instance}}')],
       }),
       lines({
         title: 'Garbage collection', unit: 'percentunit',
         description: 'Part of the time that the program was stopped to collect garbage. Above a tenth: too little memory.',
-        queries: [query(`sum by (instance) (${rate('nodejs_gc_duration_seconds_sum')})`, '{{instance}}')],
+        queries: [query(`sum by (instance) (${ofNodes(rate('nodejs_gc_duration_seconds_sum'))})`, '{{instance}}')],
       }),
       lines({
         title: 'File descriptors', unit: 'short',
         description: 'Open files and sockets, bounded by the limits on connections. Steady growth under steady load would be a leak: report it.',
-        queries: [query(`max by (instance) (${of('process_open_fds')})`, '{{instance}}')],
+        queries: [query(`max by (instance) (${ofNodes(of('process_open_fds'))})`, '{{instance}}')],
       }),
       lines({
         title: 'Uptime', unit: 's',
         description: 'Time since each process started. All of them short: an update or a drain; one again and again: look at its last log lines.',
-        queries: [query(`max by (instance) (time() - ${of('process_start_time_seconds')})`, '{{instance}}')],
+        queries: [query(`max by (instance) (time() - ${ofNodes(of('process_start_time_seconds'))})`, '{{instance}}')],
       }),
     ],
   };

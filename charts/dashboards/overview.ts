@@ -2,7 +2,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { dashboard, type Row } from './dashboard.ts';
 import { NONE_IS_GOOD, heat, lines, stat } from './panels.ts';
-import { buckets, happened, of, quantile, query, rate } from './queries.ts';
+import { buckets, happened, nodesUp, of, ofNodes, quantile, query, rate } from './queries.ts';
 
 export function overviewDashboard(): Dashboard {
   return dashboard({
@@ -24,12 +24,12 @@ function verdict(): Row {
       stat({
         title: 'Nodes up', unit: 'short',
         description: 'Nodes that Prometheus reaches, of those the ring knows as members. Fewer up than members: see which pod is missing or whose admin port is closed.',
-        queries: [query(`sum by (job) (${of('up')})`, 'up'), query(`max by (job) (sum by (job, instance) (${of('dht_ring_members')}))`, 'members')],
+        queries: [query(nodesUp(), 'up'), query(`max by (job) (sum by (job, instance) (${of('dht_ring_members')}))`, 'members')],
       }),
       stat({
         title: 'Nodes missing', unit: 'short', steps: [[null, 'green'], [1, 'orange'], [2, 'red']],
         description: 'Members of the ring that Prometheus does not reach. One of three may be away without harm; with two away writes stop. Start them again; a node whose disk is lost for good is replaced by an empty one under the same name.',
-        queries: [query(`max by (job) (sum by (job, instance) (${of('dht_ring_members')})) - on (job) sum by (job) (${of('up')})`, '{{job}}')],
+        queries: [query(`max by (job) (sum by (job, instance) (${of('dht_ring_members')})) - on (job) ${nodesUp()}`, '{{job}}')],
       }),
       stat({
         title: 'Ranges without a quorum', unit: 'short', steps: NONE_IS_GOOD('red'),
@@ -64,7 +64,7 @@ function verdict(): Row {
       stat({
         title: 'Versions running', unit: 'short', width: 8,
         description: 'Nodes by the version of their program. More than one outside an update: the update has stopped half-way.',
-        queries: [query(`count by (version) (${of('dht_build_info')})`, '{{version}}')],
+        queries: [query(`count by (version) (${ofNodes(of('dht_build_info'))})`, '{{version}}')],
       }),
     ],
   };

@@ -18,6 +18,12 @@ export function of(series: string, matchers = ''): string {
   return `${series}{${CHOSEN}${matchers === '' ? '' : `,${matchers}`}}`;
 }
 
+/** Only what comes from nodes. With all jobs chosen `up` and `process_...` are there for everything that Prometheus scrapes. */
+export const ofNodes = (expr: string): string => `(${expr} and on (job, instance) ${of('dht_ring_epoch')})`;
+
+/** The same for `up`, which alone is there for a node that is down: only jobs that have a node. */
+export const nodesUp = (): string => `(sum by (job) (${of('up')}) and on (job) group by (job) (${of('dht_ring_epoch')}))`;
+
 /** Per second, over the shortest time that holds enough scrapes. */
 export const rate = (series: string, matchers = ''): string => `rate(${of(series, matchers)}[$__rate_interval])`;
 

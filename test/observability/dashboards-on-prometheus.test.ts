@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Load, http } from '../kube/load.ts';
 import { RealRing, until, type RealNode } from '../support/real-ring.ts';
 import { askingPanels, dashboardFiles } from './dashboard-files.ts';
-import { HAS_PROMETHEUS, PrometheusServer } from './prometheus-server.ts';
+import { HAS_PROMETHEUS, OTHER_JOB, PrometheusServer } from './prometheus-server.ts';
 
 const JOB = 'dht';
 /** What Grafana puts in place of the variables: all jobs, all instances, no namespace, and times that fit scrapes a second apart. */
@@ -79,6 +79,8 @@ if (!HAS_PROMETHEUS) console.warn('skipped: no prometheus on the PATH, so no das
     const empty: string[] = [];
     for (const { expr } of targets) {
       const series = await prometheus.range(filled(expr), (Date.now() - beginMs) / 1000);
+      // With all jobs chosen, nothing but the ring is shown.
+      expect(series.filter(({ metric }) => metric['job'] === OTHER_JOB || metric['instance'] === prometheus.address)).toEqual([]);
       if (!series.some(({ values }) => values.some(([, value]) => Number.isFinite(Number(value))))) empty.push(expr);
     }
     if (EMPTY.has(title)) expect(empty.length).toBe(targets.length);

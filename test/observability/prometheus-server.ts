@@ -10,6 +10,8 @@ import { freePorts, until } from '../support/real-ring.ts';
 
 export const HAS_PROMETHEUS = spawnSync('prometheus', ['--version']).status === 0;
 
+export const OTHER_JOB = 'prometheus';
+
 export interface ScrapeTarget {
   /** host:port, also its instance. */
   readonly address: string;
@@ -37,15 +39,18 @@ export class PrometheusServer {
     process.stderr?.on('data', (chunk: Buffer) => { this.#output = `${this.#output}${chunk.toString()}`.slice(-20_000); });
   }
 
-  /** `job`: of all targets. */
+  /** `job`: of all targets. It scrapes itself too, as OTHER_JOB: there is always something else that Prometheus watches. */
   static async start(job: string, targets: readonly ScrapeTarget[]): Promise<PrometheusServer> {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'dht-prometheus-'));
     // JSON is YAML.
+    const [port = 0] = await freePorts(1);
     await writeFile(path.join(directory, 'prometheus.yml'), JSON.stringify({
       global: { scrape_interval: '1s', scrape_timeout: '1s' },
-      scrape_configs: [{ job_name: job, static_configs: targets.map(({ address, labels }) => ({ targets: [address], labels })) }],
+      scrape_configs: [
+        { job_name: job, static_configs: targets.map(({ address, labels }) => ({ targets: [address], labels })) },
+        { job_name: OTHER_JOB, static_configs: [{ targets: [`127.0.0.1:${port}`] }] },
+      ],
     }));
-    const [port = 0] = await freePorts(1);
     const child = spawn('prometheus', [
       `--config.file=${path.join(directory, 'prometheus.yml')}`, `--storage.tsdb.path=${path.join(directory, 'data')}`, `--web.listen-address=127.0.0.1:${port}`, '--log.level=warn',
     ], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -55,8 +60,13 @@ export class PrometheusServer {
       return (await fetch(`${server.url}/-/ready`).catch(() => null))?.ok === true;
     }, 20_000, 'Prometheus is ready');
     // It looks for targets some seconds after it is ready.
-    await until(async () => (await server.range('up', 5)).length === targets.length, 20_000, 'Prometheus has tried every target');
+    await until(async () => (await server.range('up', 5)).length === targets.length + 1, 20_000, 'Prometheus has tried every target');
     return server;
+  }
+
+  /** Its own, as a target. */
+  get address(): string {
+    return new URL(this.url).host;
   }
 
   /** The last `seconds` in steps of one; throws what Prometheus says against the query. */
