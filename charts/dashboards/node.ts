@@ -2,7 +2,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { dashboard, type Row } from './dashboard.ts';
 import { bars, heat, lines, stat } from './panels.ts';
-import { buckets, happened, of, ofNodes, quantile, query, rate } from './queries.ts';
+import { buckets, happened, happenedInRange, of, ofNodes, quantile, query, rate } from './queries.ts';
 
 export function nodeDashboard(): Dashboard {
   return dashboard({
@@ -59,8 +59,13 @@ function storage(): Row {
       }),
       stat({
         title: 'Rotten bytes found', unit: 'short', width: 8, steps: [[null, 'green'], [1, 'red']],
-        description: 'Stored bytes that were not what was written, since the nodes started. The copy is healed from another replica by itself. More than one: replace that disk.',
-        queries: [query(`sum by (instance) (increase(${of('dht_storage_corruptions_total')}[$__range]))`, '{{instance}}')],
+        description: 'Stored bytes that were not what was written, in the shown time. The copy is healed from another replica by itself. More than one: replace that disk.',
+        queries: [query(`sum by (instance) (${happenedInRange('dht_storage_corruptions_total')})`, '{{instance}}')],
+      }),
+      stat({
+        title: 'Objects healed', unit: 'short', width: 8,
+        description: 'Objects with rotten bytes that are whole again, brought from another replica, in the shown time. Fewer than were found: some wait for a replica that is away.',
+        queries: [query(`sum by (instance) (${happenedInRange('dht_storage_healed_objects_total')})`, '{{instance}}')],
       }),
     ],
   };
@@ -79,6 +84,11 @@ function upkeep(): Row {
         title: 'Log since the last checkpoint', unit: 'bytes',
         description: 'What a start would have to read again. A checkpoint comes about each 256 MiB; more than twice that: checkpoints fail, look at the node\'s log.',
         queries: [query(`max by (instance) (${of('dht_storage_log_since_checkpoint_bytes')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Duration of the last checkpoint', unit: 's',
+        description: 'How long the newest checkpoint took to write, pauses for clients included. Minutes on a node with few objects: its disk is too slow or too busy.',
+        queries: [query(`max by (instance) (${of('dht_storage_checkpoint_duration_seconds')})`, '{{instance}}')],
       }),
       lines({
         title: 'Bytes compacted', unit: 'binBps',

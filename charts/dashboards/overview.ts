@@ -123,6 +123,11 @@ function refusals(): Row {
         queries: [query(`sum by (reason) (${rate('dht_gateway_rejected_requests_total')})`, '{{reason}}')],
       }),
       lines({
+        title: 'Requests by token', unit: 'reqps', isStacked: true,
+        description: 'Requests let in, by the name of their token: who makes the load. Empty when the gateway asks for no tokens (gateway.auth).',
+        queries: [query(`sum by (token) (${rate('dht_gateway_token_requests_total')})`, '{{token}}')],
+      }),
+      lines({
         title: 'Rounds begun again', unit: 'ops',
         description: 'Rounds with the replicas that were repeated: several writers of one name at once, or a layout that changed meanwhile. Clients only see it as time. Steadily high without changes: clients write the same names against each other.',
         queries: [query(`sum by (op) (${rate('dht_gateway_replica_retries_total')})`, '{{op}}')],

@@ -88,6 +88,16 @@ function peers(): Row {
         queries: [query(`sum by (reason) (${happened('dht_peer_connection_failures_total')})`, '{{reason}}')],
       }),
       lines({
+        title: 'Frames not acted on', unit: 'short',
+        description: 'expired: it came after its caller had given up, so the node has more to do than it can. late_reply: the same, seen by the caller. malformed: not the protocol, report it.',
+        queries: [query(`sum by (reason) (${happened('dht_peer_dropped_frames_total')})`, '{{reason}}')],
+      }),
+      lines({
+        title: 'Calls in flight', unit: 'short',
+        description: 'Calls of each node that wait for an answer. Far more at one node than at the others: it, or the peers it asks, are slow.',
+        queries: [query(`max by (instance) (${of('dht_peer_inflight_requests')})`, '{{instance}}')],
+      }),
+      lines({
         title: 'Peers turned away', unit: 'short',
         description: 'cluster_id: a node of another ring called, its seeds or a reused address are wrong. auth: a wrong secret. version: a program too old or too new.',
         queries: [query(`sum by (reason) (${happened('dht_peer_handshake_failures_total')})`, '{{reason}}')],
@@ -100,6 +110,11 @@ function repair(): Row {
   return {
     title: 'Repair',
     panels: [
+      lines({
+        title: 'Copies of each object', unit: 'short',
+        description: 'How many copies the present layout asks for: the replication factor, or the number of members if that is less. Below the replication factor: add nodes.',
+        queries: [query(`min by (job) (${of('dht_replication_factor')})`, '{{job}}')],
+      }),
       lines({
         title: 'Objects lacking replicas', unit: 'short',
         description: 'Objects known to have fewer copies than wanted. It rises when a node is away and falls after its return; flat for half an hour with all nodes up: look at the comparisons and at the disk space.',

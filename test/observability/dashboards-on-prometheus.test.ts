@@ -19,6 +19,7 @@ const EMPTY: ReadonlyMap<string, string> = new Map([
   ['Restarts of containers', 'kube-state-metrics offers it'],
   ['Memory of containers, of their limit', 'the kubelet and kube-state-metrics offer it'],
   ['Volumes used', 'the kubelet offers it'],
+  ['Requests by token', 'this gateway asks for no tokens'],
   ['Calls to the Kubernetes API', 'only a node in a pod makes these calls'],
 ]);
 
