@@ -27,6 +27,8 @@ export interface ClientDeps {
   /** What a body held that no put of this run wrote, or that is a mixture. */
   readonly corrupt: (what: string) => void;
   readonly answered: (what: 'ok' | 'fail' | 'unknown', key: string) => void;
+  /** Milliseconds that a client waits for the next byte; without it longer than a node's own deadline for a small operation. */
+  readonly silenceMs?: number;
 }
 
 interface Known {
@@ -42,7 +44,7 @@ interface Answer {
 
 type Attempt = { readonly kind: 'answer'; readonly answer: Answer } | { readonly kind: 'not-sent' | 'broken'; readonly why: string };
 
-/** Milliseconds that a client waits for the next byte, longer than a node's own deadline for a small operation. */
+/** Longer than a node's own deadline for a small operation. */
 const SILENCE_MS = 32_000;
 /** Milliseconds for some clients, that have less patience than the node. */
 const IMPATIENT_MS = 1_500;
@@ -194,7 +196,7 @@ export class RegisterClient {
   }
 
   #send(entry: Entry, key: string, method: string, headers: OutgoingHttpHeaders, body: Buffer | null): Promise<Attempt> {
-    const silenceMs = chance(this.#random, 0.1) ? IMPATIENT_MS : SILENCE_MS;
+    const silenceMs = chance(this.#random, 0.1) ? IMPATIENT_MS : (this.#deps.silenceMs ?? SILENCE_MS);
     return new Promise((resolve) => {
       let isConnected = false;
       const call = request(entry.objectUrl(key), { method, agent: this.#agent, headers: body === null ? headers : { ...headers, 'content-length': body.length } });
