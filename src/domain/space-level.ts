@@ -45,6 +45,15 @@ export function spaceLevel(volume: { readonly totalBytes: number; readonly freeB
   return level;
 }
 
+/**
+ * Whether copies of what a quorum chose still come in: longer than clients' files, because redundancy is worth more than the last
+ * space. Were it the other way round, a node that was away once would lack what it missed for as long as its volume is that full,
+ * while it goes on taking new files.
+ */
+export function takesCopies(level: SpaceLevel): boolean {
+  return level !== 'read-only';
+}
+
 /** Whether the volume is as full as `than`, or fuller. */
 export function isAtLeast(level: SpaceLevel, than: SpaceLevel): boolean {
   return SPACE_LEVELS.indexOf(level) >= SPACE_LEVELS.indexOf(than);

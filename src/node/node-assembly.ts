@@ -9,6 +9,7 @@ import { DhtError } from '../domain/error-catalogue.ts';
 import { FRAME_BODY_BYTES_MAX, OPERATION_DEADLINE_MS } from '../domain/limits.ts';
 import { addressText, type NodeAddress } from '../domain/node-address.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
+import { takesCopies } from '../domain/space-level.ts';
 import { must } from '../domain/assert.ts';
 import { Membership } from '../membership/membership.ts';
 import { MEMBERSHIP_TIMES } from '../membership/membership-options.ts';
@@ -183,7 +184,7 @@ export async function assembleNode(
     caller, clock, store, views: driver, rules, pulls, onBytes, pace: (bytes: number) => pace.spend(bytes), onTaken: () => undefined, 
     identityRound: (name: string, above: Ballot) => coordinator.identityRound(name, rules.antiEntropyRaisesBallot ? above : ZERO_BALLOT),
   };
-  const mayTakeIn = (): boolean => store.spaceView().level === 'ample';
+  const mayTakeIn = (): boolean => takesCopies(store.spaceView().level);
   const keyRepair = new KeyRepair({
     ...copyDeps, mayTakeIn, random: random.fork('key repair'), pauses, onAttempt: (cause, result) => { counters.repair.attempted(cause, result); },
   }, { ...copyOptions, ...tuning.keyRepair });

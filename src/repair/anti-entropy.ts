@@ -38,7 +38,7 @@ export interface AntiEntropyDeps extends ArcPullDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Whether this node may take copies in: not while its disk is filling up. Then it compares later. */
+  /** Whether this node may take copies in: not while its disk is full. Then it compares later. */
   readonly mayTakeIn: () => boolean;
   /** A comparison with one peer ended. */
   readonly onRun: (result: 'ok' | 'failed', seconds: number) => void;

@@ -39,7 +39,7 @@ export interface KeyRepairDeps extends ArcPullDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly pauses: Pauses;
-  /** Whether this node may take copies in: not while its disk is filling up. Then keys wait. */
+  /** Whether this node may take copies in: not while its disk is full. Then keys wait. */
   readonly mayTakeIn: () => boolean;
   /** An attempt ended; failed ones are made again. */
   readonly onAttempt: (cause: RepairCause, result: 'ok' | 'failed') => void;

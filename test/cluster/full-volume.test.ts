@@ -47,6 +47,23 @@ describe('a ring whose volumes fill up', () => {
     });
   });
 
+  test.each([0.86, 0.93])('a node that was away takes what it missed on a volume of which %d are used', async (used) => {
+    await play(async (scenario, nodes) => {
+      const [a, b, c] = nodes.map((node) => must(node, 'a node')) as [SimNode, SimNode, SimNode];
+      for (let i = 0; i < 20; i++) await scenario.put(a, `old ${i}`, 'x'.repeat(50_000));
+      c.fillVolume(used);
+      await scenario.sleep(TOLD_MS);
+      for (const other of [a, b]) scenario.separate(other, c);
+      for (let i = 0; i < 5; i++) expect(await scenario.put(a, `missed ${i}`, 'content')).toBe('stored');
+      await scenario.sleep(20_000);
+      for (const other of [a, b]) scenario.unite(other, c);
+      await scenario.sleep(60_000);
+      expect(scenario.program(c).service.view().storage.level).not.toBe('ample');
+      expect(scenario.program(c).service.ring().repair.underReplicatedObjects).toBe(0);
+      await scenario.rest();
+    });
+  });
+
   test('two nearly full volumes of three refuse clients\' files at once and unread; reads and deletes go on', async () => {
     await play(async (scenario, nodes) => {
       const [a, b, c] = nodes.map((node) => must(node, 'a node')) as [SimNode, SimNode, SimNode];

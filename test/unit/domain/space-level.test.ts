@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { isAtLeast, spaceLevel, SPACE_LEVELS, type SpaceLevel } from '../../../src/domain/space-level.ts';
+import { isAtLeast, spaceLevel, SPACE_LEVELS, takesCopies, type SpaceLevel } from '../../../src/domain/space-level.ts';
 
 const GIB = 2 ** 30;
 const at = (usedPart: number, before: SpaceLevel, totalBytes = 100 * GIB): SpaceLevel => spaceLevel({ totalBytes, freeBytes: (1 - usedPart) * totalBytes }, before);
@@ -25,6 +25,10 @@ describe('the level of a volume', () => {
   test('is ample on a large volume that has hundreds of gigabytes left', () => {
     expect(at(0.98, 'ample', 100_000 * GIB)).toBe('ample');
     expect(spaceLevel({ totalBytes: 100_000 * GIB, freeBytes: 39 * GIB }, 'ample')).toBe('read-only');
+  });
+
+  test('ends copies later than clients\' files', () => {
+    expect(SPACE_LEVELS.filter(takesCopies)).toEqual(['ample', 'low', 'full']);
   });
 
   test('levels are ordered', () => {
