@@ -108,7 +108,8 @@ export async function uninstall(client: KubeClient, release: string): Promise<vo
   await helm('uninstall', release, '--namespace', client.namespace, '--wait', '--timeout', '5m');
 }
 
-function imageSets(): readonly string[] {
+/** The image that is tested, as arguments of Helm. */
+export function imageSets(): readonly string[] {
   const [, registry = '', repository = '', tag = ''] = /^([^/]+)\/(.+):([^:]+)$/.exec(IMAGE) ?? [];
   return ['--set', `image.registry=${registry},image.repository=${repository},image.tag=${tag}`];
 }

@@ -1,0 +1,169 @@
+/**
+ * Random chaos on a real cluster: three lanes side by side (pods, network, members), each of which lets a fault begin,
+ * stand for a while and end. Kinds, victims and times follow from the seed; how far the ring is by then doesn't, so a seed
+ * gives the same plan and not the same run.
+ *
+ * A volume is lost only while the ring is whole and no other fault is active, because that is the promise: any one
+ * volume may be lost at any time, the next one once the copies are complete. Everything else may meet everything else.
+ */
+import { between, chance, pick, shuffled, type SimRandom } from '../../src/sim/sim-random.ts';
+import { isCommandSet } from '../kube/kube-client.ts';
+import type { ClusterRing } from './cluster-ring.ts';
+
+export interface ClusterNemesisOptions {
+  readonly replicasMin: number;
+  readonly replicasMax: number;
+}
+
+/** Milliseconds a ring may take to be whole before a volume is lost; then none is. */
+const WHOLE_MS_MAX = 120_000;
+
+export class ClusterNemesis {
+  readonly counts = new Map<string, number>();
+  readonly #ring: ClusterRing;
+  readonly #random: SimRandom;
+  readonly #options: ClusterNemesisOptions;
+  readonly #note: (what: string) => void;
+  #isOver = false;
+  #isCalm = false;
+  #active = 0;
+
+  constructor(ring: ClusterRing, random: SimRandom, options: ClusterNemesisOptions, note: (what: string) => void) {
+    this.#ring = ring;
+    this.#random = random;
+    this.#options = options;
+    this.#note = note;
+  }
+
+  /** Runs until `end` is called; then every fault is ended. */
+  async run(): Promise<void> {
+    await Promise.all([
+      this.#lane('pods', 40_000, (random) => this.#podFault(random)),
+      this.#lane('network', 60_000, (random) => this.#networkFault(random)),
+      this.#lane('members', 60_000, (random) => this.#memberFault(random)),
+    ]);
+    await this.#ring.healPartitions();
+    await this.#ring.healNodes();
+  }
+
+  end(): void {
+    this.#isOver = true;
+  }
+
+  async #lane(name: string, restMsMax: number, fault: (random: SimRandom) => Promise<void>): Promise<void> {
+    const random = this.#random.fork(name);
+    for (;;) {
+      await this.#pause(between(random, restMsMax / 5, restMsMax));
+      while (this.#isCalm && !this.#isOver) await this.#pause(200);
+      if (this.#isOver) return;
+      const isCounted = name !== 'members';
+      if (isCounted) this.#active += 1;
+      // The cluster may refuse: a pod isn't there, an upgrade takes too long. The ring has to live with what was done by then.
+      await fault(random).catch((error: unknown) => { this.#note(`${name}: ${error instanceof Error ? error.message.slice(-300) : String(error)}`); });
+      if (isCounted) this.#active -= 1;
+    }
+  }
+
+  async #podFault(random: SimRandom): Promise<void> {
+    const draw = random.float();
+    const kinds = ['delete with grace 0', 'delete with grace 0', 'delete', 'evict', ...(isCommandSet('DHT_TEST_CONTAINER_KILL') ? ['SIGKILL', 'SIGKILL'] : [])];
+    const kind = pick(random, kinds);
+    // One alone gets SIGKILL: Kubernetes waits longer before each restart of a container, and all would be away for minutes.
+    const count = kind === 'SIGKILL' || draw < 0.8 ? 1 : draw < 0.94 ? 2 : this.#ring.pods.length;
+    // Pods that are leaving may be victims too.
+    const victims = shuffled(random, this.#ring.pods.map((_, i) => i)).slice(0, count);
+    const names = victims.map((ordinal) => this.#ring.podName(ordinal)).join(', ');
+    this.#count(kind, `of ${names}`);
+    await Promise.all(victims.map(async (ordinal) => {
+      switch (kind) {
+        case 'delete with grace 0': await this.#ring.deletePod(ordinal, 0); break;
+        case 'delete': await this.#ring.deletePod(ordinal); break;
+        case 'evict': if (!(await this.#ring.evict(ordinal))) this.#note(`${this.#ring.podName(ordinal)} is not evicted: the budget refuses`); break;
+        default: await this.#ring.killContainer(ordinal);
+      }
+    }));
+  }
+
+  async #networkFault(random: SimRandom): Promise<void> {
+    const ordinals = shuffled(random, [...this.#ring.ordinals]);
+    const [victim, other] = ordinals;
+    if (victim === undefined || other === undefined) return;
+    const draw = random.float();
+    const standsMs = between(random, 2_000, 40_000);
+    if (draw < 0.15 && isCommandSet('DHT_TEST_NODE_CUT')) {
+      this.#count('node cut off', `${await this.#ring.cutNodeOf(victim)} with ${this.#ring.podName(victim)}`);
+      await this.#pause(standsMs);
+      await this.#ring.healNodes();
+      this.#note('node connected again');
+      return;
+    }
+    if (draw < 0.25 && isCommandSet('DHT_TEST_NODE_KILL')) {
+      this.#count('node powered off', `${await this.#ring.killNodeOf(victim)} with ${this.#ring.podName(victim)}`);
+      await this.#pause(standsMs);
+      await this.#ring.healNodes();
+      this.#note('node powered on');
+      return;
+    }
+    const cut = chance(random, 0.2) ? [victim, other] : [victim];
+    this.#count('partition', `of ${cut.map((ordinal) => this.#ring.podName(ordinal)).join(' and ')} by NetworkPolicy`);
+    for (const ordinal of cut) await this.#ring.partition(ordinal);
+    await this.#pause(standsMs);
+    await this.#ring.healPartitions();
+    this.#note('network policies are gone');
+  }
+
+  async #memberFault(random: SimRandom): Promise<void> {
+    const { replicas } = this.#ring;
+    const { replicasMin, replicasMax } = this.#options;
+    const draw = random.float();
+    if (draw < 0.25) await this.#loseVolume(random);
+    else if (draw < 0.75) {
+      const sizes = Array.from({ length: replicasMax - replicasMin + 1 }, (_, i) => replicasMin + i).filter((size) => size !== replicas);
+      if (sizes.length === 0) return;
+      const size = pick(random, sizes);
+      this.#count('scale', `from ${replicas} to ${size}`);
+      await this.#ring.scale(size);
+    } else if (draw < 0.9) {
+      this.#count('rolling restart', '');
+      await this.#ring.rollingRestart();
+      this.#note('rolled out');
+    } else {
+      const isDrain = chance(random, 0.5);
+      if (isDrain) {
+        this.#count('drain', `of the node of ${this.#ring.podName(0)}`);
+        await this.#ring.drainNodeOf(0);
+      } else {
+        const level = pick(random, ['debug', 'info']);
+        this.#count('helm upgrade', `log level ${level}`);
+        await this.#ring.upgrade(`logging.level=${level}`);
+      }
+      this.#note(isDrain ? 'drained' : 'upgraded');
+    }
+  }
+
+  async #loseVolume(random: SimRandom): Promise<void> {
+    this.#isCalm = true;
+    try {
+      while (this.#active > 0 && !this.#isOver) await this.#pause(200);
+      if (this.#isOver) return;
+      const isWhole = await this.#ring.untilWhole(WHOLE_MS_MAX).then(() => true, (error: Error) => { this.#note(`no volume is lost: ${error.message}`); return false; });
+      if (!isWhole || this.#isOver) return;
+      const victim = pick(random, [...this.#ring.ordinals]);
+      this.#count('lost volume', `of ${this.#ring.podName(victim)}`);
+      await this.#ring.loseVolume(victim);
+    } finally {
+      this.#isCalm = false;
+    }
+  }
+
+  #count(kind: string, what: string): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    this.#note(`${kind} ${what}`);
+  }
+
+  /** Shorter when the end is near. */
+  async #pause(ms: number): Promise<void> {
+    const endAt = performance.now() + ms;
+    while (performance.now() < endAt && !this.#isOver) await new Promise((resolve) => { setTimeout(resolve, Math.min(100, ms)); });
+  }
+}

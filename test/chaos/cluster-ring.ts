@@ -1,0 +1,305 @@
+/**
+ * A release of the chart on a real cluster, and what may be done to it: everything that people and machines do to pods,
+ * volumes, networks and nodes. Beside Kubernetes' own API it takes three commands by the environment, since no API cuts a
+ * cable or kills a process without the pod:
+ *
+ *   DHT_TEST_NODE_CUT, DHT_TEST_NODE_HEAL   cut a node's network, connect it again; argument: the node's number or name
+ *   DHT_TEST_NODE_KILL, DHT_TEST_NODE_START  power a node off, and on; likewise
+ *   DHT_TEST_CONTAINER_KILL                  SIGKILL to a container; arguments: node, container id
+ *
+ * Members are pods: their addresses are asked for again several times a second, because a pod gets a new one at each start.
+ */
+import { NetworkingV1Api, KubeConfig } from '@kubernetes/client-node';
+import type { ExplainView, NodeView, RingView } from '../../src/node/node-service.ts';
+import { CHART } from '../chart/chart-files.ts';
+import type { AuditedNode } from '../histories/audit.ts';
+import { command, fullname, helm, imageSets, install, KubeClient, uninstall, until, type PodState } from '../kube/kube-client.ts';
+import { adminJson } from '../kube/ring-watch.ts';
+
+const REFRESH_MS = 250;
+const GATEWAY_PORT = 8080;
+const ADMIN_PORT = 9464;
+
+export class PodNode implements AuditedNode {
+  readonly name: string;
+  readonly ip: string;
+
+  constructor(name: string, ip: string) {
+    this.name = name;
+    this.ip = ip;
+  }
+
+  get url(): string {
+    return `http://${this.ip}:${GATEWAY_PORT}`;
+  }
+
+  objectUrl(key: string): string {
+    return `${this.url}/v1/objects/${key.split('/').map(encodeURIComponent).join('/')}`;
+  }
+
+  explain(key: string): Promise<ExplainView> {
+    return adminJson(this.ip, `/v1/ring/lookup?name=${encodeURIComponent(key)}`);
+  }
+
+  ring(): Promise<RingView> {
+    return adminJson(this.ip, '/v1/ring');
+  }
+
+  view(): Promise<NodeView> {
+    return adminJson(this.ip, '/v1/node');
+  }
+}
+
+export class ClusterRing {
+  readonly client: KubeClient;
+  readonly release: string;
+  readonly #sets: readonly string[];
+  readonly #networking: NetworkingV1Api;
+  #replicas: number;
+  #pods: readonly PodState[] = [];
+  #isWatching = false;
+  readonly #cutNodes = new Set<string>();
+  readonly #deadNodes = new Set<string>();
+  readonly #policies = new Set<string>();
+
+  constructor(client: KubeClient, release: string, replicas: number, sets: readonly string[]) {
+    const config = new KubeConfig();
+    config.loadFromDefault();
+    this.client = client;
+    this.release = release;
+    this.#replicas = replicas;
+    this.#sets = sets;
+    this.#networking = config.makeApiClient(NetworkingV1Api);
+  }
+
+  get replicas(): number {
+    return this.#replicas;
+  }
+
+  /** As last seen; those that are ending too. */
+  get pods(): readonly PodState[] {
+    return this.#pods;
+  }
+
+  /** Pods that a client may ask, dead ones too. */
+  get members(): readonly PodNode[] {
+    return this.#pods.filter(({ ip }) => ip !== '').map(({ name, ip }) => new PodNode(name, ip));
+  }
+
+  pod(ordinal: number): PodState {
+    const pod = this.#pods.find(({ name }) => name === this.podName(ordinal));
+    if (pod === undefined) throw new Error(`there is no pod ${this.podName(ordinal)}`);
+    return pod;
+  }
+
+  podName(ordinal: number): string {
+    return `${fullname(this.release)}-${ordinal}`;
+  }
+
+  /** Wanted pods by ordinal. */
+  get ordinals(): readonly number[] {
+    return Array.from({ length: this.#replicas }, (_, i) => i);
+  }
+
+  async install(): Promise<void> {
+    await install(this.client, this.release, `replicaCount=${this.#replicas}`, ...this.#sets);
+    await this.watch();
+  }
+
+  /** Begins to follow the pods. */
+  async watch(): Promise<void> {
+    this.#pods = await this.client.pods(this.release);
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    void (async () => {
+      while (this.#isWatching) {
+        this.#pods = await this.client.pods(this.release).catch(() => this.#pods);
+        await pause(REFRESH_MS);
+      }
+    })();
+  }
+
+  stop(): void {
+    this.#isWatching = false;
+  }
+
+  /** grace 0: SIGTERM and SIGKILL shortly after, and the next pod may start before that. */
+  async deletePod(ordinal: number, gracePeriodSeconds?: number): Promise<void> {
+    await this.#ignoringAbsent(gracePeriodSeconds === undefined
+      ? this.client.core.deleteNamespacedPod({ namespace: this.client.namespace, name: this.podName(ordinal) })
+      : this.client.deletePod(this.podName(ordinal), gracePeriodSeconds));
+  }
+
+  /** SIGKILL to the process, by the command of the environment; the pod stays and its container starts again. */
+  async killContainer(ordinal: number): Promise<void> {
+    const { items } = await this.client.core.listNamespacedPod({ namespace: this.client.namespace, labelSelector: `app.kubernetes.io/instance=${this.release}` });
+    const pod = items.find(({ metadata }) => metadata?.name === this.podName(ordinal));
+    const id = pod?.status?.containerStatuses?.find(({ name }) => name === 'dht')?.containerID?.replace(/^.*:\/\//, '');
+    if (id === undefined || pod?.spec?.nodeName === undefined) throw new Error(`${this.podName(ordinal)} has no container`);
+    await this.#byEnvironment('DHT_TEST_CONTAINER_KILL', nodeNumber(pod.spec.nodeName), id);
+  }
+
+  /** Whether the disruption budget allowed it. */
+  async evict(ordinal: number): Promise<boolean> {
+    const name = this.podName(ordinal);
+    const { namespace } = this.client;
+    const status = await this.client.core.createNamespacedPodEviction({ namespace, name, body: { metadata: { name, namespace } } })
+      .then(() => 201, (error: unknown) => (error as { code?: number }).code ?? 0);
+    if (status !== 201 && status !== 429 && status !== 404) throw new Error(`eviction of ${name}: ${status}`);
+    return status === 201;
+  }
+
+  async scale(replicas: number): Promise<void> {
+    await this.client.scale(this.release, replicas);
+    this.#replicas = replicas;
+  }
+
+  /** The claim first, which stays until nothing uses it: the new pod gets a new volume. */
+  async loseVolume(ordinal: number): Promise<void> {
+    const { uid } = this.pod(ordinal);
+    await this.#ignoringAbsent(this.client.core.deleteNamespacedPersistentVolumeClaim({ namespace: this.client.namespace, name: `data-${this.podName(ordinal)}` }));
+    await this.deletePod(ordinal, 0);
+    await until(async () => (await this.client.pods(this.release)).some((pod) => pod.name === this.podName(ordinal) && pod.uid !== uid), 60_000, `${this.podName(ordinal)} has a new volume`);
+  }
+
+  /** As `kubectl rollout restart` does it. */
+  async rollingRestart(): Promise<void> {
+    const set = { namespace: this.client.namespace, name: fullname(this.release) };
+    const present = await this.client.apps.readNamespacedStatefulSet(set);
+    const { template } = present.spec ?? {};
+    if (template?.metadata === undefined) throw new Error('the StatefulSet has no template');
+    template.metadata.annotations = { ...template.metadata.annotations, 'kubectl.kubernetes.io/restartedAt': new Date().toISOString() };
+    await this.client.apps.replaceNamespacedStatefulSet({ ...set, body: present });
+    await this.#untilRolledOut();
+  }
+
+  /** A Helm upgrade that changes the pods' configuration. Helm itself doesn't wait: it gives up at the first pod that is killed meanwhile. */
+  async upgrade(...sets: readonly string[]): Promise<void> {
+    await helm('upgrade', this.release, CHART, '--namespace', this.client.namespace, ...imageSets(), ...[`replicaCount=${this.#replicas}`, ...this.#sets, ...sets].flatMap((set) => ['--set', set]));
+    await this.#untilRolledOut();
+  }
+
+  async uninstall(): Promise<void> {
+    await uninstall(this.client, this.release);
+    await until(async () => (await this.client.pods(this.release)).length === 0, 180_000, 'no pod is left');
+  }
+
+  /** A NetworkPolicy that lets nobody but clients of the gateway and the admin port reach this pod, and it none of the others. */
+  async partition(ordinal: number): Promise<void> {
+    const name = `chaos-${this.podName(ordinal)}`;
+    await this.#networking.createNamespacedNetworkPolicy({
+      namespace: this.client.namespace,
+      body: {
+        metadata: { name },
+        spec: {
+          podSelector: { matchLabels: { 'statefulset.kubernetes.io/pod-name': this.podName(ordinal) } },
+          policyTypes: ['Ingress', 'Egress'],
+          ingress: [{ ports: [{ port: GATEWAY_PORT }, { port: ADMIN_PORT }] }],
+          egress: [],
+        },
+      },
+    });
+    this.#policies.add(name);
+  }
+
+  async healPartitions(): Promise<void> {
+    for (const name of this.#policies) await this.#ignoringAbsent(this.#networking.deleteNamespacedNetworkPolicy({ namespace: this.client.namespace, name }));
+    this.#policies.clear();
+  }
+
+  /** Cuts the network of the node on which the pod runs. */
+  async cutNodeOf(ordinal: number): Promise<string> {
+    const { node } = this.pod(ordinal);
+    this.#cutNodes.add(node);
+    await this.#byEnvironment('DHT_TEST_NODE_CUT', nodeNumber(node));
+    return node;
+  }
+
+  /** Powers off the node on which the pod runs. */
+  async killNodeOf(ordinal: number): Promise<string> {
+    const { node } = this.pod(ordinal);
+    this.#deadNodes.add(node);
+    await this.#byEnvironment('DHT_TEST_NODE_KILL', nodeNumber(node));
+    return node;
+  }
+
+  async healNodes(): Promise<void> {
+    for (const node of this.#cutNodes) await this.#byEnvironment('DHT_TEST_NODE_HEAL', nodeNumber(node));
+    this.#cutNodes.clear();
+    for (const node of this.#deadNodes) await this.#byEnvironment('DHT_TEST_NODE_START', nodeNumber(node));
+    this.#deadNodes.clear();
+  }
+
+  /** As `kubectl drain` does it: nothing new comes to the node, and its pods are evicted, again while the budget refuses. */
+  async drainNodeOf(ordinal: number): Promise<string> {
+    const { node } = this.pod(ordinal);
+    await this.#cordon(node, true);
+    try {
+      for (const pod of this.#pods.filter((other) => other.node === node)) {
+        const own = Number(pod.name.slice(pod.name.lastIndexOf('-') + 1));
+        await until(() => this.evict(own), 120_000, `${pod.name} is evicted`);
+      }
+    } finally {
+      await this.#cordon(node, false);
+    }
+    return node;
+  }
+
+  /** What is missing until all wanted pods serve and all copies are where they belong; null: nothing. */
+  async lack(): Promise<string | null> {
+    try {
+      const pods = await this.client.pods(this.release);
+      if (pods.length !== this.#replicas) return `${pods.length} pods, ${this.#replicas} are wanted`;
+      const unready = pods.filter(({ isReady, isEnding }) => !isReady || isEnding);
+      if (unready.length > 0) return `${unready.map(({ name, isEnding }) => `${name} is ${isEnding ? 'ending' : 'not ready'}`).join(', ')}`;
+      const nodes = pods.map(({ name, ip }) => new PodNode(name, ip));
+      const rings = await Promise.all(nodes.map((node) => node.ring()));
+      for (const [i, ring] of rings.entries()) {
+        const name = nodes[i]?.name ?? '';
+        if (ring.phase !== 'stable' || ring.members.length !== this.#replicas) return `${name} sees ${ring.members.length} members, ${ring.phase}`;
+        if (!ring.isSafe || ring.moves.arcs > 0 || ring.epoch !== rings[0]?.epoch) return `${name} is in epoch ${ring.epoch} and says: ${ring.safety}`;
+        if (ring.clusterId !== rings[0].clusterId) return `${name} is in ring ${String(ring.clusterId)}, ${nodes[0]?.name ?? ''} in ${String(rings[0].clusterId)}`;
+      }
+      const views = await Promise.all(nodes.map((node) => node.view()));
+      const busy = views.find(({ state, progress }) => state !== 'serving' || progress !== null);
+      return busy === undefined ? null : `${busy.host} is ${busy.state}: ${busy.stateDetail}`;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  async untilWhole(deadlineMs: number): Promise<number> {
+    let last: string | null = null;
+    return await until(async () => (last = await this.lack()) === null, deadlineMs, 'the ring is whole').catch(() => {
+      throw new Error(`the ring is not whole after ${deadlineMs} ms: ${String(last)}`);
+    });
+  }
+
+  async #untilRolledOut(): Promise<void> {
+    const set = { namespace: this.client.namespace, name: fullname(this.release) };
+    await until(async () => {
+      const { metadata, status } = await this.client.apps.readNamespacedStatefulSet(set);
+      return status?.observedGeneration === metadata?.generation && status?.updateRevision === status?.currentRevision && status?.readyReplicas === this.#replicas;
+    }, 600_000, 'the new revision is rolled out');
+  }
+
+  async #cordon(name: string, unschedulable: boolean): Promise<void> {
+    const node = await this.client.core.readNode({ name });
+    await this.client.core.replaceNode({ name, body: { ...node, spec: { ...node.spec, unschedulable } } });
+  }
+
+  async #byEnvironment(variable: string, ...args: readonly string[]): Promise<void> {
+    const program = process.env[variable] ?? '';
+    if (program === '') throw new Error(`${variable} is not set`);
+    await command(program, args);
+  }
+
+  async #ignoringAbsent(call: Promise<unknown>): Promise<void> {
+    await call.catch((error: unknown) => {
+      if ((error as { code?: number }).code !== 404) throw error;
+    });
+  }
+}
+
+const nodeNumber = (node: string): string => node.replace(/^n(?=\d+$)/, '');
+const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms); });
