@@ -203,8 +203,17 @@ export class RegisterClient {
       const failed = (error: Error): void => { resolve({ kind: isConnected ? 'broken' : 'not-sent', why: error.message }); };
       call.setTimeout(silenceMs, () => { call.destroy(new Error(`silent for ${silenceMs} ms`)); });
       call.once('socket', (socket) => {
-        if (socket.connecting) socket.once('connect', () => { isConnected = true; });
-        else isConnected = true;
+        if (!socket.connecting) {
+          isConnected = true;
+          return;
+        }
+        // The request's own time-out begins only once it is connected, and a machine that is gone never refuses.
+        const connecting = setTimeout(() => { call.destroy(new Error(`no connection in ${silenceMs} ms`)); }, silenceMs);
+        socket.once('close', () => { clearTimeout(connecting); });
+        socket.once('connect', () => {
+          clearTimeout(connecting);
+          isConnected = true;
+        });
       });
       call.on('error', failed);
       call.once('response', (response) => {
