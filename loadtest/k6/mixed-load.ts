@@ -1,6 +1,7 @@
 /**
  * Reads and overwrites of objects that exist from the start, as a user of them all: whoever finds one missing has found a
- * lost object. Each virtual user remembers the newest version it saw of each key and must not be shown an older one.
+ * lost object. Each virtual user remembers the newest version it saw of each key and must not be shown an older one. It comes
+ * back to what it touched last, or among thousands of objects it would rarely meet one again and see nothing stale.
  */
 import { sleep } from 'k6';
 import exec from 'k6/execution';
@@ -15,10 +16,17 @@ const RETRY_SECONDS = 0.1;
 /** Longer than any outage that a scenario allows. */
 const RETRY_MS_MAX = 60_000;
 
+/** Keys of which a user remembers the version; there may be thousands of users. */
+const WATCHES_MAX = 500;
+/** Of a user's reads, those of an object among the last that it touched. */
+const AGAIN_SHARE = 0.5;
+const LAST_TOUCHED = 8;
+
 export class MixedLoad {
   readonly store = new GatewayStore();
   readonly #keys: KeySpace;
   readonly #watches = new Map<number, KeyWatch>();
+  readonly #touched: number[] = [];
   #random: SeededRandom | null = null;
 
   constructor(keys: KeySpace) {
@@ -30,15 +38,17 @@ export class MixedLoad {
     return (this.#random ??= new SeededRandom(seed * 1_000_003 + exec.vu.idInTest));
   }
 
-  /** One read or one overwrite; whether it was answered. */
-  async request(index: number = this.random.below(profile.keys)): Promise<boolean> {
-    return this.random.next() < profile.getShare ? await this.#read(index) : await this.#write(index, exec.scenario.iterationInTest + 1);
+  /** One read or one overwrite, of the object given or of any; whether it was answered. */
+  async request(given: number | null = null): Promise<boolean> {
+    const isRead = this.#isRead();
+    const index = given ?? this.#choose(isRead);
+    return isRead ? await this.#read(index) : await this.#write(index, exec.scenario.iterationInTest + 1);
   }
 
   /** The same by a client that goes on until it succeeds. */
   async persistentRequest(): Promise<void> {
-    const index = this.random.below(profile.keys);
-    const isRead = this.random.next() < profile.getShare;
+    const isRead = this.#isRead();
+    const index = this.#choose(isRead);
     const generation = exec.scenario.iterationInTest + 1;
     const begin = Date.now();
     while (!(isRead ? await this.#read(index) : await this.#write(index, generation))) {
@@ -48,6 +58,19 @@ export class MixedLoad {
     }
     if (this.store.isRetrying) refusedMs.add(Date.now() - begin);
     this.store.isRetrying = false;
+  }
+
+  #isRead(): boolean {
+    return this.random.next() < profile.getShare;
+  }
+
+  #choose(isRead: boolean): number {
+    const again = this.#touched[this.random.below(Math.max(1, this.#touched.length))];
+    if (isRead && again !== undefined && this.random.next() < AGAIN_SHARE) return again;
+    const index = this.random.below(profile.keys);
+    this.#touched.unshift(index);
+    if (this.#touched.length > LAST_TOUCHED) this.#touched.pop();
+    return index;
   }
 
   async #read(index: number): Promise<boolean> {
@@ -65,8 +88,12 @@ export class MixedLoad {
   }
 
   #watch(index: number): KeyWatch {
-    let watch = this.#watches.get(index);
-    if (watch === undefined) this.#watches.set(index, watch = new KeyWatch(this.#keys.shared(index), expectedDigest, { isOwn: false, initial: 0 }));
+    const known = this.#watches.get(index);
+    if (known !== undefined) return known;
+    const [oldest] = this.#watches.keys();
+    if (oldest !== undefined && this.#watches.size >= WATCHES_MAX) this.#watches.delete(oldest);
+    const watch = new KeyWatch(this.#keys.shared(index), expectedDigest, { isOwn: false, initial: 0 });
+    this.#watches.set(index, watch);
     return watch;
   }
 }

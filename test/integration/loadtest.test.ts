@@ -1,18 +1,20 @@
 /** The load test's client in plain Node, against a ring of three real processes: what k6 runs too, where it is there. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { createServer, type Server } from 'node:http';
-import { readFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { isKept, nodeRun, type NodeReport, type NodeScenario } from '../../loadtest/node/node-run.ts';
+import { findK6 } from '../../loadtest/runner/k6-program.ts';
 import { localTarget } from '../../loadtest/runner/local-target.ts';
 import type { Target } from '../../loadtest/runner/target.ts';
 import type { Profile } from '../../loadtest/lib/profile.ts';
+import { LyingStore } from '../support/lying-store.ts';
 
 const START_MS_MAX = 60_000;
 let target: Target;
 let profile: Profile;
-let liar: Server | null = null;
 
 beforeAll(async () => {
   profile = JSON.parse(await readFile(path.resolve(import.meta.dirname, '../../loadtest/profiles/smoke.json'), 'utf8')) as Profile;
@@ -20,7 +22,6 @@ beforeAll(async () => {
 }, START_MS_MAX);
 
 afterAll(async () => {
-  liar?.close();
   await target.stop();
 }, START_MS_MAX);
 
@@ -41,32 +42,56 @@ test('read-your-writes: each read through another node shows the write before it
   expect(isKept(report)).toBe(true);
 });
 
-test('a store that keeps nothing, or changes a byte, is found out', async () => {
-  let damage: 'forgets' | 'changes' = 'forgets';
-  const kept = new Map<string, { readonly body: Buffer; readonly generation: string }>();
-  liar = createServer((req, res) => {
-    const chunks: Buffer[] = [];
-    req.on('data', (chunk: Buffer) => chunks.push(chunk));
-    req.on('end', () => {
-      const url = req.url ?? '';
-      if (req.method === 'PUT') {
-        kept.set(url, { body: Buffer.concat(chunks), generation: String(req.headers['x-dht-meta-generation']) });
-        res.writeHead(201, { 'x-dht-version': `1-1-${'0'.repeat(32)}` }).end();
-      } else if (req.method === 'DELETE') {
-        kept.delete(url);
-        res.writeHead(204).end();
-      } else {
-        const found = damage === 'changes' ? kept.get(url) : undefined;
-        if (found === undefined) return void res.writeHead(404).end();
-        found.body.writeUInt8(found.body.readUInt8(4000) ^ 1, 4000);
-        res.writeHead(200, { 'x-dht-version': `1-1-${'0'.repeat(32)}`, 'x-dht-meta-generation': found.generation }).end(found.body);
-      }
-    });
-  });
-  const url = await new Promise<string>((resolve) => { liar?.listen(0, '127.0.0.1', () => { resolve(`http://127.0.0.1:${(liar?.address() as AddressInfo).port}`); }); });
-  expect(await run('smoke', [url])).toMatchObject({ lost: profile.scenarios.smoke.iterations, corrupt: 0 });
-  damage = 'changes';
-  const report = await run('smoke', [url]);
-  expect(report).toMatchObject({ lost: 0, corrupt: profile.scenarios.smoke.iterations });
-  expect(isKept(report)).toBe(false);
+test.each([['forgets', 'lost'], ['changes', 'corrupt'], ['goes-back', 'stale']] as const)('a store that %s is found out: %s', async (harm, finding) => {
+  const store = await LyingStore.start(harm);
+  try {
+    const report = await run('read-your-writes', [store.url]);
+    expect(report[finding]).toBeGreaterThan(0);
+    expect(isKept(report)).toBe(false);
+  } finally {
+    store.stop();
+  }
+});
+
+describe('with k6', () => {
+  const k6 = findK6(process.env);
+  const withK6 = k6.kind === 'found' ? test : test.skip;
+  const MAIN = path.resolve(import.meta.dirname, '../../loadtest/runner/main.ts');
+  const K6_MS_MAX = 120_000;
+
+  withK6.each([
+    ['steady', 'none', 0, ': passed'], ['steady', 'forgets', 1, 'BROKEN  lost_objects'], ['steady', 'changes', 1, 'BROKEN  corrupt_objects'], ['read-your-writes', 'goes-back', 1, 'BROKEN  stale_reads'],
+  ] as const)('%s on a store whose harm is %s ends with exit code %d', async (scenario, harm, exitCode, line) => {
+    const store = await LyingStore.start(harm);
+    try {
+      const { status, text } = await loadtest(scenario, '--profile', 'smoke', '--url', store.url, '--seconds', '4', '--rate', '20', '--no-verify');
+      expect(text).toContain(line);
+      expect(status).toBe(exitCode);
+    } finally {
+      store.stop();
+    }
+  }, K6_MS_MAX);
+
+  withK6('what an earlier run had acknowledged, and is gone since, is found out by verify', async () => {
+    const store = await LyingStore.start('none');
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'dht-loadtest-'));
+    try {
+      const keysFile = path.join(directory, 'acknowledged.json');
+      await writeFile(keysFile, JSON.stringify([['load/steady/1/k0', 1, `1-1-${'0'.repeat(32)}`]]));
+      const { status, text } = await loadtest('verify', '--profile', 'smoke', '--url', store.url, '--keys-file', keysFile);
+      expect(text).toContain('BROKEN  lost_objects');
+      expect(status).toBe(1);
+    } finally {
+      store.stop();
+      await rm(directory, { recursive: true });
+    }
+  }, K6_MS_MAX);
+
+  async function loadtest(...args: readonly string[]): Promise<{ readonly status: number | null; readonly text: string }> {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { text += chunk.toString(); });
+    const [status] = await once(child, 'close') as [number | null];
+    return { status, text };
+  }
 });
