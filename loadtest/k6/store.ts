@@ -8,10 +8,10 @@
 import crypto from 'k6/crypto';
 import exec from 'k6/execution';
 import http, { type Params, type RefinedResponse, type ResponseType } from 'k6/http';
-import { GENERATION_HEADER, isUnavailable, isWithoutRetryAfter, readAnswer, writeAnswer, type HttpAnswer, type ReadAnswer, type WriteAnswer } from '../lib/answers.ts';
+import { describe, GENERATION_HEADER, isUnavailable, isWithoutRetryAfter, readAnswer, writeAnswer, type HttpAnswer, type ReadAnswer, type WriteAnswer } from '../lib/answers.ts';
 import type { StoreClient } from '../lib/journeys.ts';
 import type { ExpectedDigest } from '../lib/key-watch.ts';
-import { ackedLine, removedLine } from '../lib/log-lines.ts';
+import { ackedLine, refusedLine, removedLine } from '../lib/log-lines.ts';
 import { payload } from '../lib/payload.ts';
 import { baseUrls, isAckedLogged, profile, token } from './config.ts';
 import { ackedPuts, failuresWithoutRetryAfter, unavailable, unknownWrites } from './measures.ts';
@@ -20,6 +20,8 @@ const OBJECTS = '/v1/objects';
 const OBJECT_ROUTE = '/v1/objects/{name}';
 /** Milliseconds for which a gateway that refused a connection isn't asked. */
 const LEFT_OUT_MS = 1000;
+/** Of a user: what a whole ring says when it is down needs no second thousand lines. */
+const REFUSALS_TOLD_MAX = 50;
 /** k6's error codes of requests that never left: names that don't resolve, and connections that were not made. */
 const isUnsent = (code: number): boolean => (code >= 1100 && code < 1120) || (code >= 1210 && code < 1220);
 
@@ -46,12 +48,13 @@ export class GatewayStore implements StoreClient {
   /** Further attempts at the same thing don't count as unavailable again. */
   isRetrying = false;
   #turn = 0;
+  #refusals = 0;
   readonly #leftOutUntil = new Map<string, number>();
 
   // k6 does one thing at a time in a virtual user, so a promise is only the shape that Node's client needs.
   put(name: string, generation: number, body: ArrayBuffer, headers: Readonly<Record<string, string>> = {}): Promise<WriteAnswer> {
     const response = this.send('put', 'PUT', name, body, { ...headers, [GENERATION_HEADER]: String(generation) });
-    const answer = writeAnswer(this.#note(response));
+    const answer = writeAnswer(this.#note('put', response));
     if (answer.kind === 'acknowledged') {
       ackedPuts.add(1);
       logAcked(name, generation, answer.version);
@@ -61,14 +64,14 @@ export class GatewayStore implements StoreClient {
 
   get(name: string, tags: Readonly<Record<string, string>> = {}): Promise<ReadAnswer> {
     const response = this.send('get', 'GET', name, null, {}, { responseType: 'binary', tags });
-    return Promise.resolve(readAnswer(this.#note(response), () => {
+    return Promise.resolve(readAnswer(this.#note('get', response), () => {
       const bytes = response.body as ArrayBuffer;
       return { size: bytes.byteLength, sha256: sha256(bytes) };
     }));
   }
 
   remove(name: string): Promise<WriteAnswer> {
-    const answer = writeAnswer(this.#note(this.send('delete', 'DELETE', name, null)));
+    const answer = writeAnswer(this.#note('delete', this.send('delete', 'DELETE', name, null)));
     if (isAckedLogged && answer.kind !== 'not-applied') console.log(removedLine(name));
     if (answer.kind === 'unknown') unknownWrites.add(1);
     return Promise.resolve(answer);
@@ -102,11 +105,12 @@ export class GatewayStore implements StoreClient {
     return baseUrls[(exec.vu.idInTest + this.#turn) % baseUrls.length] ?? '';
   }
 
-  #note(response: Response): HttpAnswer {
+  #note(operation: Operation, response: Response): HttpAnswer {
     const answer = httpAnswer(response);
     this.lastMilliseconds = response.timings.duration;
     if (!this.isRetrying) unavailable.add(isUnavailable(answer));
     if (isWithoutRetryAfter(answer)) failuresWithoutRetryAfter.add(1);
+    if (isUnavailable(answer) && isAckedLogged && this.#refusals++ < REFUSALS_TOLD_MAX) console.log(refusedLine(operation, describe(answer)));
     return answer;
   }
 }

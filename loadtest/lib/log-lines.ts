@@ -16,6 +16,33 @@ export function removedLine(key: string): string {
   return `removed ${key}`;
 }
 
+/** Why a request was not served. */
+export function refusedLine(operation: string, why: string): string {
+  return `refused ${operation} ${why.replace(/\s+/g, ' ')}`;
+}
+
+/** Counts refusals of a kind: by operation, code and outcome, or by the error where there was no answer. */
+export class Refusals {
+  readonly #counts = new Map<string, number>();
+
+  /** Whether the line was one. */
+  read(line: string): boolean {
+    const match = /^refused (\S+) (.*)$/.exec(line);
+    if (match === null) return false;
+    const [, operation = '', why = ''] = match;
+    const code = /"code":\s*"(\w+)"/.exec(why)?.[1];
+    const outcome = /"outcome":\s*"([\w-]+)"/.exec(why)?.[1];
+    const kind = `${operation}: ${code ?? why}${outcome === undefined ? '' : `, ${outcome}`}`;
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+    return true;
+  }
+
+  /** The most frequent first. */
+  lines(): readonly string[] {
+    return [...this.#counts].sort(([, a], [, b]) => b - a).map(([kind, count]) => `${String(count).padStart(6)} refused  ${kind}`);
+  }
+}
+
 export class AcknowledgedWrites {
   readonly #newest = new Map<string, Acknowledged>();
   readonly #removed = new Set<string>();

@@ -8,7 +8,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { AcknowledgedWrites } from '../lib/log-lines.ts';
+import { AcknowledgedWrites, Refusals } from '../lib/log-lines.ts';
 import type { Profile, ScenarioName } from '../lib/profile.ts';
 import type { Report } from '../lib/report.ts';
 import { clusterTarget } from './cluster-target.ts';
@@ -99,7 +99,9 @@ async function acknowledgedFile(directory: string, scenario: ScenarioName): Prom
 async function printComplaints(consoleFile: string): Promise<void> {
   const writes = new AcknowledgedWrites();
   let printed = 0;
-  for await (const line of lines(consoleFile)) if (!writes.read(line) && printed++ < COMPLAINTS_MAX) console.error(line);
+  const refusals = new Refusals();
+  for await (const line of lines(consoleFile)) if (!writes.read(line) && !refusals.read(line) && printed++ < COMPLAINTS_MAX) console.error(line);
+  for (const line of refusals.lines().slice(0, COMPLAINTS_MAX)) console.log(line);
 }
 
 function lines(file: string): AsyncIterable<string> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ackedLine, AcknowledgedWrites, PREPARED_LINE, removedLine } from '../../../loadtest/lib/log-lines.ts';
+import { ackedLine, AcknowledgedWrites, PREPARED_LINE, refusedLine, Refusals, removedLine } from '../../../loadtest/lib/log-lines.ts';
 import { parseCommandLine } from '../../../loadtest/runner/command-line.ts';
 import { findK6, outcomeOf } from '../../../loadtest/runner/k6-program.ts';
 
@@ -49,4 +49,12 @@ describe('the acknowledged writes of a run', () => {
   test('are told from what the script complains about', () => {
     expect(new AcknowledgedWrites().read('lost: a: 404, but generation 3 was acknowledged')).toBe(false);
   });
+});
+
+test('refusals are counted by what they say', () => {
+  const refusals = new Refusals();
+  const problem = (code: string): string => `503 {"code":"${code}","detail":"12 requests\nare being served","outcome":"not-applied"}`;
+  for (const line of [refusedLine('put', problem('A')), refusedLine('put', problem('B')), refusedLine('put', problem('B')), refusedLine('get', 'dial: connection refused')]) expect(refusals.read(line)).toBe(true);
+  expect(refusals.read('lost: a')).toBe(false);
+  expect(refusals.lines()).toEqual(['     2 refused  put: B, not-applied', '     1 refused  put: A, not-applied', '     1 refused  get: dial: connection refused']);
 });
