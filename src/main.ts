@@ -20,6 +20,7 @@ import { ALL_RULES } from './domain/rules.ts';
 import { createAdminApp } from './gateway/admin-app.ts';
 import { parseBearerTokens, type BearerToken } from './gateway/bearer-tokens.ts';
 import { createGatewayApp } from './gateway/gateway-app.ts';
+import { createMetricsApp } from './gateway/metrics-app.ts';
 import { rawProblem } from './gateway/problem.ts';
 import { RequestIds } from './gateway/request-ids.ts';
 import { Installation } from './kubernetes/installation.ts';
@@ -30,6 +31,7 @@ import { DhtNode } from './node/dht-node.ts';
 import type { NodeEnd, NodeOptions } from './node/node-options.ts';
 import { NODE_TUNING } from './node/node-tuning.ts';
 import type { Log } from './ports/log.ts';
+import type { MetricsServer } from './ports/metrics-server.ts';
 import { adminToken, parseClusterSecret, type ClusterSecret } from './runtime/cluster-secret.ts';
 import { HttpServer, type TlsIdentity } from './runtime/http-server.ts';
 import { JsonLog } from './runtime/json-log.ts';
@@ -82,10 +84,25 @@ async function main(): Promise<void> {
       processes: new NodeChildProcesses(),
       clock,
       random,
+      metricsServer: () => metricsServer(random),
       adminToken: (text) => adminToken(parseClusterSecret(text)),
     },
     { environment: process.env, program: program(), version: programVersion() },
   );
+}
+
+function metricsServer(random: NodeRandom): MetricsServer {
+  const meter = new PromMeter({ version: programVersion(), nodeVersion: process.versions.node });
+  const requestIds = new RequestIds(random);
+  const log = new JsonLog({ write: (line) => process.stderr.write(line) }, { level: 'warn', format: 'json', fields: {} });
+  return {
+    meter,
+    listen: async ({ host, port }) => {
+      const app = createMetricsApp({ log, metrics: meter, requestIds });
+      const server = await HttpServer.start(app, { host, port, connectionsMax: ADMIN_CONNECTIONS_MAX, progress: HTTP_PROGRESS, tls: null, parseErrorAnswer: (parserCode) => rawProblem(parserCode, requestIds.next()) });
+      return { port: server.port, close: () => server.close(ADMIN_DRAIN_MS) };
+    },
+  };
 }
 
 /** How this program is called: `dht` when that is how it was, else the runtime and the script, short where possible. */

@@ -4,6 +4,7 @@ import type { ChildProcesses } from '../ports/child-processes.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { HttpClient } from '../ports/http-client.ts';
 import type { LocalFiles } from '../ports/local-files.ts';
+import type { MetricsServer } from '../ports/metrics-server.ts';
 import type { Random } from '../ports/random.ts';
 import type { Terminal } from '../ports/terminal.ts';
 import { usageFailure } from './exit-code.ts';
@@ -15,6 +16,7 @@ export interface CommandDeps {
   readonly processes: ChildProcesses;
   readonly clock: Clock;
   readonly random: Random;
+  readonly metricsServer: () => MetricsServer;
   /** The admin token that belongs to a cluster secret. */
   readonly adminToken: (clusterSecret: string) => string;
 }
@@ -46,9 +48,9 @@ export class CommandArguments {
   readonly isJson: boolean;
   readonly isRecursive: boolean;
   readonly #switches: ReadonlySet<string>;
-  readonly #values: ReadonlyMap<string, string>;
+  readonly #values: ReadonlyMap<string, readonly string[]>;
 
-  constructor(positionals: readonly string[], switches: ReadonlySet<string>, values: ReadonlyMap<string, string>) {
+  constructor(positionals: readonly string[], switches: ReadonlySet<string>, values: ReadonlyMap<string, readonly string[]>) {
     this.positionals = positionals;
     this.isJson = switches.has('json');
     this.isRecursive = switches.has('recursive');
@@ -56,8 +58,14 @@ export class CommandArguments {
     this.#values = values;
   }
 
+  /** The last one. */
   value(flag: string): string | null {
-    return this.#values.get(flag) ?? null;
+    return this.#values.get(flag)?.at(-1) ?? null;
+  }
+
+  /** Each of a flag that may be repeated. */
+  values(flag: string): readonly string[] {
+    return this.#values.get(flag) ?? [];
   }
 
   has(flag: string): boolean {
@@ -95,7 +103,7 @@ export function parseArguments(command: string, args: readonly string[], { value
     tokens: true,
     options: Object.fromEntries([...[...known].map(option('string')), ...[...knownSwitches].map(option('boolean'))]),
   });
-  const values = new Map<string, string>();
+  const values = new Map<string, string[]>();
   const switches = new Set<string>();
   const positionals: string[] = [];
   for (const token of tokens) {
@@ -104,7 +112,7 @@ export function parseArguments(command: string, args: readonly string[], { value
     if (knownSwitches.has(token.name) && token.value === undefined) switches.add(token.name);
     else if (!known.has(token.name)) throw usageFailure(`dht ${command} has no ${token.rawName}`);
     else if (token.value === undefined) throw usageFailure(`${token.rawName} has no value`);
-    else values.set(token.name, token.value);
+    else values.set(token.name, [...values.get(token.name) ?? [], token.value]);
   }
   return new CommandArguments(positionals, switches, values);
 }

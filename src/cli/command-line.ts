@@ -1,5 +1,6 @@
 /** The program `dht` without `dht node`: finds the command, runs it, and turns its end into an exit code. */
 import { DhtError } from '../domain/error-catalogue.ts';
+import { canary, CANARY_FLAGS } from './canary-command.ts';
 import { parseArguments, type CommandContext, type CommandDeps, type CommandFlags, type CommandOptions } from './command-context.ts';
 import { dev, DEV_FLAGS } from './dev-command.ts';
 import { CommandFailure, EXIT, usageFailure, type ExitCode } from './exit-code.ts';
@@ -28,6 +29,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['explain', { flags: NO_FLAGS, run: explain }],
   ['join', { flags: NO_FLAGS, run: join }],
   ['leave', { flags: NO_FLAGS, run: leave }],
+  ['canary', { flags: CANARY_FLAGS, run: canary }],
   ['recover', { flags: { values: [], switches: ['accept-data-loss'] }, run: recover }],
 ]);
 

@@ -25,6 +25,15 @@ Ring
   dht recover                    what giving up the nodes that are down for good would cost
       --accept-data-loss         and do it
 
+Watching
+  dht canary                     store, read back and verify objects all the time; publish what is lost, stale or corrupt
+      --url URL...               gateways, in turn; repeat the flag
+      --listen localhost --port 9465   where /metrics and /livez are served
+      --objects 64 --rate 5 --size-max 262144   how many, turns a second, bytes of the largest
+      --prefix canary/ --seed TEXT   names, and what their bytes follow from
+      --timeout 10               seconds until an outcome counts as unknown
+      --clean                    remove the objects below the prefix, and end
+
   dht help, dht version
 
 Everywhere

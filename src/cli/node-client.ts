@@ -116,8 +116,8 @@ export class NodeClient {
   }
 
   #authorization(): Readonly<Record<string, string>> {
-    const token = this.#context.args.value('token') ?? this.#context.options.environment['DHT_TOKEN'] ?? '';
-    return token === '' ? {} : { authorization: `Bearer ${token}` };
+    const token = gatewayToken(this.#context);
+    return token === null ? {} : { authorization: `Bearer ${token}` };
   }
 
   #gateway(): string {
@@ -132,8 +132,7 @@ export class NodeClient {
     const { args, options } = this.#context;
     const fromEnvironment = options.environment[variable] ?? '';
     const url = args.value(flag) ?? (fromEnvironment === '' ? fallback : fromEnvironment);
-    if (!/^https?:\/\/[^/?#\s]+\/?$/.test(url)) throw usageFailure(`${args.value(flag) === null ? variable : `--${flag}`} is "${url}": allowed is http://HOST:PORT or https://HOST:PORT`);
-    return url.replace(/\/$/, '');
+    return baseUrl(url, args.value(flag) === null ? variable : `--${flag}`);
   }
 
   async #clusterSecret(): Promise<string | null> {
@@ -174,6 +173,25 @@ export class NodeClient {
     if (answer.status < 400) return answer;
     throw await refusal(answer);
   }
+}
+
+/** All gateways that were named: each --url, or DHT_URL with commas between. */
+export function gatewayUrls({ args, options }: CommandContext): readonly string[] {
+  const given = args.values('url');
+  const fromEnvironment = (options.environment['DHT_URL'] ?? '').split(',').map((url) => url.trim()).filter((url) => url !== '');
+  const urls = given.length > 0 ? given : fromEnvironment.length > 0 ? fromEnvironment : [GATEWAY_DEFAULT];
+  return urls.map((url) => baseUrl(url, given.length > 0 ? '--url' : 'DHT_URL'));
+}
+
+/** Null: requests go without one. */
+export function gatewayToken({ args, options }: CommandContext): string | null {
+  const token = args.value('token') ?? options.environment['DHT_TOKEN'] ?? '';
+  return token === '' ? null : token;
+}
+
+function baseUrl(url: string, from: string): string {
+  if (!/^https?:\/\/[^/?#\s]+\/?$/.test(url)) throw usageFailure(`${from} is "${url}": allowed is http://HOST:PORT or https://HOST:PORT`);
+  return url.replace(/\/$/, '');
 }
 
 /** A problem's bytes; what breaks off or never ends is cut. */

@@ -266,3 +266,39 @@ describe('texts', () => {
     expect(printable('a\x1b[2Jb\u202e')).toBe('a\\u{1b}[2Jb\\u{202e}');
   });
 });
+
+describe('dht canary', () => {
+  const noObjects = jsonResponse(200, { objects: [], commonPrefixes: [] });
+
+  test('publishes on its port while it runs, uses every gateway, and ends with what it found', async () => {
+    doors.answer = ({ method, url }) => {
+      if (doors.requests.length > 60) doors.stop();
+      if (method === 'GET') return absent;
+      return { ...jsonResponse(201, {}), headers: new Map([['etag', `"${url.length}"`]]) };
+    };
+    expect(await run(['canary', '--url', 'http://a:1', '--url', 'http://b:2/', '--port', '7', '--objects', '4', '--json'])).toBe(EXIT.OK);
+    expect(new Set(doors.requests.map(({ url }) => new URL(url).host))).toEqual(new Set(['a:1', 'b:2']));
+    expect(doors.noted).toContain('publishes on port 7');
+    expect(doors.published).toEqual([]);
+    expect(JSON.parse(doors.printed)).toMatchObject({ stale: 0, corrupt: 0 });
+  });
+
+  test('takes gateways and token from the environment', async () => {
+    doors.answer = ({ method }) => (method === 'DELETE' ? { ...noObjects, status: 204 } : noObjects);
+    expect(await run(['canary', '--clean'], { DHT_URL: 'http://a:1, http://b:2', DHT_TOKEN: 't' })).toBe(EXIT.OK);
+    expect(doors.requests.every(({ headers }) => headers['authorization'] === 'Bearer t')).toBe(true);
+    expect(doors.printed).toBe('1 objects removed\n');
+  });
+
+  test.each([
+    [['canary', 'x'], 'dht canary takes no "x"'],
+    [['canary', '--url', 'a'], '--url is "a"'],
+    [['canary', '--rate', '0'], '--rate is "0"'],
+    [['canary', '--prefix', 'canary'], '--prefix is "canary"'],
+    [['canary', '--prefix', '../x/'], '--prefix is "../x/"'],
+  ])('%j is a usage error that says what is wrong', async (args, message) => {
+    expect(await run(args)).toBe(EXIT.USAGE);
+    expect(doors.noted).toContain(message);
+    expect(doors.requests).toEqual([]);
+  });
+});

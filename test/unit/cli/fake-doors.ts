@@ -4,6 +4,7 @@ import type { MonotonicMs, WallMs } from '../../../src/domain/instant.ts';
 import type { ChildEnd, ChildProcessOptions } from '../../../src/ports/child-processes.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from '../../../src/ports/http-client.ts';
 import type { FilePlace, FoundFile, OpenFile, PartFile, SkippedFile } from '../../../src/ports/local-files.ts';
+import { SIM_METER } from '../../../src/sim/sim-meter.ts';
 import { NodeRandom } from '../../../src/runtime/node-random.ts';
 
 export interface FakeChild {
@@ -27,6 +28,8 @@ export class FakeDoors {
   readonly parts = new Map<string, Buffer>();
   readonly requests: HttpRequest[] = [];
   readonly children: FakeChild[] = [];
+  /** Where numbers are published now. */
+  readonly published: { readonly host: string; readonly port: number }[] = [];
   isInteractive = false;
   stop: () => void = () => undefined;
   /** What the next requests are answered; the last one stays. An Error is thrown. */
@@ -160,6 +163,13 @@ export class FakeDoors {
         },
       },
       random: new NodeRandom(),
+      metricsServer: () => ({
+        meter: SIM_METER,
+        listen: (at) => {
+          this.published.push(at);
+          return Promise.resolve({ port: at.port, close: () => Promise.resolve(void this.published.pop()) });
+        },
+      }),
       adminToken: (secret) => `token-of-${secret}`,
     };
   }
