@@ -165,7 +165,7 @@ export class Canary {
     if (inDoubt !== undefined) return { kind: 'read', slot: inDoubt };
     if (this.#deps.random.below(100) < WRITES_IN_100) {
       const writable = idle.filter(({ expectation, isFresh }) => isFresh && isWritable(expectation));
-      const slot = writable[this.#deps.random.below(writable.length)];
+      const slot = writable.length === 0 ? undefined : writable[this.#deps.random.below(writable.length)];
       if (slot !== undefined) return { kind: 'write', slot };
     }
     const [first, ...others] = idle;

@@ -24,6 +24,10 @@ async function inWorld(seed: number, play: (world: World) => Promise<void>): Pro
   const notes: string[] = [];
   let starts = 0;
   let failure: unknown = null;
+  const failed = (what: string): never => {
+    failure = new Error(what);
+    throw failure as Error;
+  };
   const { violations } = await simulation.run(async () => {
     try {
       await play({
@@ -31,6 +35,9 @@ async function inWorld(seed: number, play: (world: World) => Promise<void>): Pro
         start: (options = {}) => {
           const meter = new PromMeter({ version: '1', nodeVersion: '1' });
           const random = simulation.random.fork(`canary ${(starts += 1)}`);
+        const below = random.below.bind(random);
+        // As the real source of chance has it.
+        random.below = (bound) => (Number.isInteger(bound) && bound > 0 ? below(bound) : failed(`a bound of ${bound}`));
           const canary = new Canary({ clock: simulation.clock, random, http: ring, meter, note: (line) => notes.push(line) }, { ...OPTIONS, ...options });
           canary.start();
           return { canary, meter };
