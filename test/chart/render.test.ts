@@ -70,7 +70,17 @@ withHelm('rendering', () => {
     expect(rendered([])).not.toContain('grafana_dashboard');
   });
 
+  test('the canary asks the client Service, restricted like a node, and is scraped as a job of its own', () => {
+    const all = manifests(rendered(['--set', 'canary.enabled=true,metrics.podMonitor.enabled=true,networkPolicy.enabled=true'], 'one')).filter(({ metadata }) => metadata.name === 'one-dht-canary');
+    expect(all.map(({ kind }) => kind).sort()).toEqual(['Deployment', 'NetworkPolicy', 'PodMonitor']);
+    const text = JSON.stringify(all.find(({ kind }) => kind === 'Deployment'));
+    for (const part of ['"value":"http://one-dht:80"', '"readOnlyRootFilesystem":true', '"runAsNonRoot":true', '"type":"Recreate"', '"automountServiceAccountToken":false', '"path":"/livez"']) expect(text).toContain(part);
+    expect(JSON.stringify(all.find(({ kind }) => kind === 'PodMonitor'))).toContain('"targetLabel":"job","replacement":"one-dht-canary"');
+    expect(rendered([])).not.toContain('canary');
+  });
+
   test.each<[string, string, readonly string[]]>([
+    ['a canary without the token that the gateway asks for', 'needs canary.tokenSecret.name', ['canary.enabled=true', 'gateway.auth.existingSecret=tokens']],
     ['OrderedReady', 'podManagementPolicy must be Parallel', ['podManagementPolicy=OrderedReady']],
     ['a grace period shorter than the shutdown', 'terminationGracePeriodSeconds is 30', ['terminationGracePeriodSeconds=30']],
     ['no API access and no secret', 'needs cluster.existingSecret', ['kubernetes.enabled=false']],

@@ -59,6 +59,10 @@ annotations:
 {{- printf "%s-headless" (include "dht.fullname" .) -}}
 {{- end -}}
 
+{{- define "dht.canaryName" -}}
+{{- printf "%s-canary" (include "dht.fullname" .) -}}
+{{- end -}}
+
 {{- define "dht.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "dht.fullname" .) .Values.serviceAccount.name -}}
@@ -158,6 +162,9 @@ true
 {{- end -}}
 {{- if gt (int .Values.cluster.bootstrapExpect) (int .Values.cluster.seedCount) -}}
 {{- $mistakes = append $mistakes (printf "cluster.bootstrapExpect is %d: at most cluster.seedCount, %d, whose names every node is given" (int .Values.cluster.bootstrapExpect) (int .Values.cluster.seedCount)) -}}
+{{- end -}}
+{{- if and .Values.canary.enabled .Values.gateway.auth.existingSecret (not .Values.canary.tokenSecret.name) -}}
+{{- $mistakes = append $mistakes "canary.enabled with gateway.auth.existingSecret needs canary.tokenSecret.name: the canary is a client like any other" -}}
 {{- end -}}
 {{- if $mistakes -}}
 {{- fail (printf "\n\nThe values of dht don't fit together:\n- %s\n" (join "\n- " $mistakes)) -}}
