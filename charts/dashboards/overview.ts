@@ -1,5 +1,6 @@
 /** `dht / Overview`: is everything all right, in one look; and what clients see. */
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { canaryRow } from './canary-row.ts';
 import { dashboard, type Row } from './dashboard.ts';
 import { NONE_IS_GOOD, heat, lines, stat } from './panels.ts';
 import { buckets, happened, nodesUp, of, ofNodes, quantile, query, rate } from './queries.ts';
@@ -9,7 +10,7 @@ export function overviewDashboard(): Dashboard {
     uid: 'dht-overview',
     title: 'dht / Overview',
     description: 'Whether the ring is whole and what clients see of it. Everything green in the first row: nothing to do.',
-    rows: [verdict(), requests(), refusals()],
+    rows: [verdict(), canaryRow(), requests(), refusals()],
   });
 }
 
@@ -45,6 +46,11 @@ function verdict(): Row {
         title: 'Objects lacking replicas', unit: 'short', steps: NONE_IS_GOOD('orange'),
         description: 'Objects that the nodes know to have fewer copies than wanted; an object may be counted by several nodes. It falls to 0 by itself once all nodes are up: see row Repair of dht / Ring when it does not.',
         queries: [query(`sum by (job) (${of('dht_replication_under_replicated_objects')})`, '{{job}}')],
+      }),
+      stat({
+        title: 'Oldest unrepaired', unit: 's', steps: [[null, 'green'], [600, 'orange'], [3600, 'red']],
+        description: 'How long the object that has waited longest for its missing copy has waited. It returns to 0 by itself; above an hour with all nodes up, see row Repair of dht / Ring.',
+        queries: [query(`max by (job) (${of('dht_resync_oldest_seconds')})`, '{{job}}')],
       }),
       stat({
         title: 'Availability, 30 days', unit: 'percentunit', decimals: 3, steps: [[null, 'red'], [0.995, 'orange'], [0.999, 'green']],

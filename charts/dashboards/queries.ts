@@ -21,6 +21,12 @@ export function of(series: string, matchers = ''): string {
 /** Only what comes from nodes. With all jobs chosen `up` and `process_...` are there for everything that Prometheus scrapes. */
 export const ofNodes = (expr: string): string => `(${expr} and on (job, instance) ${of('dht_ring_epoch')})`;
 
+/**
+ * The canary of the chosen rings. It is no node: its job has a name of its own beside the ring's, or the sums over nodes
+ * would count it; and no instance of the ring is its instance.
+ */
+export const ofCanary = (series: string, matchers = ''): string => `${series}{namespace=~"$namespace",job=~"($job)(-canary)?"${matchers === '' ? '' : `,${matchers}`}}`;
+
 /** The same for `up`, which alone is there for a node that is down: only jobs that have a node. */
 export const nodesUp = (): string => `(sum by (job) (${of('up')}) and on (job) group by (job) (${of('dht_ring_epoch')}))`;
 

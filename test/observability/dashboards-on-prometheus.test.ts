@@ -3,9 +3,11 @@
  * one of them joins, is killed and comes back. None may be refused, and none may come back empty, but for those named here.
  * Without `prometheus` on the PATH it is skipped.
  */
+import { spawn, type ChildProcess } from 'node:child_process';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Load, http } from '../kube/load.ts';
-import { RealRing, until, type RealNode } from '../support/real-ring.ts';
+import { RealRing, freePorts, until, type RealNode } from '../support/real-ring.ts';
 import { askingPanels, dashboardFiles } from './dashboard-files.ts';
 import { HAS_PROMETHEUS, OTHER_JOB, PrometheusServer } from './prometheus-server.ts';
 
@@ -29,8 +31,8 @@ const seconds = (count: number): Promise<void> => new Promise((resolve) => { set
 /** What the load doesn't ask for: a large body, a listing, a delete, a name that isn't there. */
 async function otherRequests(url: string): Promise<void> {
   const statuses: number[] = [];
-  for (const [method, path, body] of [['PUT', '/large', Buffer.alloc(1_000_000)], ['GET', '/large', null], ['GET', '', null], ['DELETE', '/large', null], ['GET', '/large', null]] as const) {
-    statuses.push((await http(method, `${url}/v1/objects${path}`, body)).status);
+  for (const [method, route, body] of [['PUT', '/large', Buffer.alloc(1_000_000)], ['GET', '/large', null], ['GET', '', null], ['DELETE', '/large', null], ['GET', '/large', null]] as const) {
+    statuses.push((await http(method, `${url}/v1/objects${route}`, body)).status);
   }
   expect(statuses).toEqual([201, 200, 200, 204, 404]);
 }
@@ -40,6 +42,7 @@ if (!HAS_PROMETHEUS) console.warn('skipped: no prometheus on the PATH, so no das
 (HAS_PROMETHEUS ? describe : describe.skip)('on a real Prometheus', () => {
   let ring: RealRing;
   let prometheus: PrometheusServer;
+  let canary: ChildProcess;
   let beginMs: number;
 
   beforeAll(async () => {
@@ -48,7 +51,14 @@ if (!HAS_PROMETHEUS) console.warn('skipped: no prometheus on the PATH, so no das
     const second = await ring.startNew([founder]);
     const third = await ring.add();
     const address = (node: RealNode): string => `127.0.0.1:${node.adminPort}`;
-    prometheus = await PrometheusServer.start(JOB, ring.nodes.map((node) => ({ address: address(node), labels: { pod: `dht-${node.index}` } })));
+    const [canaryPort = 0] = await freePorts(1);
+    canary = spawn(process.execPath, [
+      path.resolve(import.meta.dirname, '../../src/main.ts'), 'canary', '--url', founder.url, '--url', second.url, '--port', String(canaryPort), '--objects', '8', '--rate', '20',
+    ], { stdio: 'ignore' });
+    prometheus = await PrometheusServer.start(JOB, [
+      ...ring.nodes.map((node) => ({ address: address(node), labels: { pod: `dht-${node.index}` } })),
+      { address: `localhost:${canaryPort}`, labels: { job: `${JOB}-canary` } },
+    ]);
     beginMs = Date.now();
     const load = new Load(founder.url, 'shelf');
     await seconds(3);
@@ -72,6 +82,7 @@ if (!HAS_PROMETHEUS) console.warn('skipped: no prometheus on the PATH, so no das
   }, 120_000);
 
   afterAll(async () => {
+    canary.kill('SIGKILL');
     await prometheus.stop();
     await ring.stop();
   });
