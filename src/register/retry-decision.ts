@@ -35,5 +35,15 @@ export function decideRetry(opId: OpId, sent: SentProposal, current: ObjectRecor
   if (rules.retryAsksLineage && compareBallots(current?.lineageFloor ?? floor, sent.firstBallot) >= 0) return UNKNOWN;
   if (current === null) return sent.baseVersion === null ? NOT_APPLIED : UNKNOWN;
   if (sent.baseVersion !== null && equalBallots(current.version, sent.baseVersion)) return NOT_APPLIED;
-  return current.ops.length < OPS_KEPT_MAX ? NOT_APPLIED : UNKNOWN;
+  return isKnownSince(current, sent.firstBallot) ? NOT_APPLIED : UNKNOWN;
+}
+
+/**
+ * Whether the record's history holds every operation since `ballot`: none was dropped yet, or the oldest that is left is older.
+ * Along a lineage versions rise without gaps in the history, for each write goes above what it builds on. A key that was
+ * written often has a full history for good: without the second question one other write in between made its outcome unknown.
+ */
+function isKnownSince({ ops }: ObjectRecord, ballot: Ballot): boolean {
+  const [oldest] = ops;
+  return ops.length < OPS_KEPT_MAX || (oldest !== undefined && compareBallots(oldest.version, ballot) < 0);
 }

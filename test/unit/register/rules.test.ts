@@ -94,6 +94,11 @@ describe('retry', () => {
   const mine = opId('1');
   const others = (count: number): ReturnType<typeof opId>[] => Array.from({ length: count }, (_, i) => opId((i + 2).toString(16)));
   const sent = { firstBallot: ballot(10), baseVersion: ballot(5) };
+  /** One operation a ballot, from `oldest` on. */
+  const written = (ids: readonly ReturnType<typeof opId>[], oldest: number): ObjectRecord => {
+    const record = live(ballot(oldest + ids.length - 1), ids);
+    return { ...record, ops: record.ops.map((op, i) => ({ ...op, version: ballot(oldest + i) })) };
+  };
   const withFloor = (record: ObjectRecord, floor: Ballot): ObjectRecord => ({ ...record, lineageFloor: floor });
   test.each<readonly [string, ObjectRecord | null, Ballot, string]>([
     ['own id in the history', live(ballot(20), [opId('3'), mine]), ZERO_BALLOT, 'applied'],
@@ -102,7 +107,11 @@ describe('retry', () => {
     ['absent under a floor that high', null, ballot(10), 'unknown'],
     ['base unchanged', live(ballot(5), others(8)), ZERO_BALLOT, 'not-applied'],
     ['another version, history complete', live(ballot(20), others(7)), ZERO_BALLOT, 'not-applied'],
-    ['another version, history full', live(ballot(20), others(8)), ZERO_BALLOT, 'unknown'],
+    ['another version, history full of younger operations', written(others(8), 11), ZERO_BALLOT, 'unknown'],
+    ['another version, history full from the first ACCEPT on', written(others(8), 10), ZERO_BALLOT, 'unknown'],
+    ['another version, history full but older than the first ACCEPT', written(others(8), 9), ZERO_BALLOT, 'not-applied'],
+    ['own id in a full history', written([...others(7), mine], 9), ZERO_BALLOT, 'applied'],
+    ['history full and older, but erased since', withFloor(written(others(8), 9), ballot(10)), ZERO_BALLOT, 'unknown'],
   ])('%s', (_title, current, floor, kind) => {
     expect(decideRetry(mine, sent, current, floor, ALL_RULES).kind).toBe(kind);
   });
