@@ -68,7 +68,7 @@ export class FaultyRing {
 
   /** What is on the disk of a node that isn't running is gone. */
   async wipe(node: RealNode): Promise<void> {
-    await rm(path.join(this.ring.directory, 'data', `localhost_${node.port}`), { recursive: true });
+    await rm(this.ring.directoryOf(node), { recursive: true });
   }
 
   /** Asks the node to leave; resolves once its process has ended with 0, or when the time is over: then it is still at it. */

@@ -39,6 +39,8 @@ export class PeerLinks {
   readonly #states = new Map<string, LinkState>();
   readonly #wires = new Set<Wire>();
   readonly #servers: Server[] = [];
+  /** By node: the port that its proxy leads to. */
+  readonly #targets: number[] = [];
   readonly #pidOf: (node: number) => number | null;
   /** Connections whose dialer wasn't found. */
   unidentified = 0;
@@ -51,11 +53,18 @@ export class PeerLinks {
 
   /** Opens the proxy of a node; resolves with its port. `port`: 0 is any. */
   async listen(node: number, ringPort: number, port: number): Promise<number> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => { this.#accept(socket, node, ringPort); });
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => { this.#accept(socket, node); });
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
     this.#servers[node] = server;
+    this.#targets[node] = ringPort;
     return portOf(server);
+  }
+
+  /** From now on somebody else answers at the node's address; connections to it end. */
+  retarget(node: number, ringPort: number): void {
+    this.#targets[node] = ringPort;
+    for (const wire of this.#wires) if (wire.to === node) cut(wire);
   }
 
   /** The state of what `from` sends to `to`, on connections that either dialed. */
@@ -83,7 +92,7 @@ export class PeerLinks {
     return this.#states.get(`${from}>${to}`) ?? OPEN;
   }
 
-  #accept(dialer: Socket, to: number, ringPort: number): void {
+  #accept(dialer: Socket, to: number): void {
     const from = this.#dialerOf(dialer.remotePort ?? 0, dialer.localPort ?? 0);
     this.connections += 1;
     if (from === UNKNOWN) this.unidentified += 1;
@@ -91,7 +100,7 @@ export class PeerLinks {
       dialer.resetAndDestroy();
       return;
     }
-    const target = connect({ port: ringPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+    const target = connect({ port: this.#targets[to] ?? 0, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     const wire: Wire = { from, to, dialer, target };
     this.#wires.add(wire);
     for (const socket of [dialer, target]) {

@@ -21,6 +21,8 @@ export interface RealRingOptions {
   readonly flags?: readonly string[];
   /** Plain TCP between the nodes instead of TLS. */
   readonly isInsecure?: boolean;
+  /** False: no secret is handed to the nodes; they get it elsewhere. */
+  readonly hasSecretFile?: boolean;
   /** Where data and logs go; a fresh temporary directory by default, removed at the end. */
   readonly directory?: string;
 }
@@ -31,18 +33,20 @@ export class RealNode {
   readonly httpPort: number;
   readonly adminPort: number;
   readonly logFile: string;
+  readonly host: string;
   process: ChildProcess | null = null;
   /** Resolves with the exit code (null: killed by a signal) of the last start. */
   exited: Promise<number | null> = Promise.resolve(null);
 
-  constructor(index: number, ports: readonly [number, number, number], logFile: string) {
+  constructor(index: number, ports: readonly [number, number, number], logFile: string, host: string) {
     this.index = index;
+    this.host = host;
     [this.port, this.httpPort, this.adminPort] = ports;
     this.logFile = logFile;
   }
 
   get name(): string {
-    return `localhost:${this.port}`;
+    return `${this.host}:${this.port}`;
   }
 
   get url(): string {
@@ -103,14 +107,14 @@ export class RealRing {
   readonly directory: string;
   readonly #flags: readonly string[];
   readonly #isTemporary: boolean;
-  readonly #isInsecure: boolean;
+  readonly #secretFlags: readonly string[];
   readonly nodes: RealNode[] = [];
 
   private constructor(directory: string, options: RealRingOptions) {
     this.directory = directory;
     this.#flags = options.flags ?? [];
     this.#isTemporary = options.directory === undefined;
-    this.#isInsecure = options.isInsecure ?? false;
+    this.#secretFlags = options.isInsecure === true ? ['--insecure-transport'] : options.hasSecretFile === false ? [] : ['--cluster-secret-file', path.join(directory, 'cluster-secret')];
   }
 
   static async create(options: RealRingOptions = {}): Promise<RealRing> {
@@ -120,11 +124,11 @@ export class RealRing {
     return new RealRing(directory, options);
   }
 
-  /** A node that isn't started yet. */
-  async add(): Promise<RealNode> {
+  /** A node that isn't started yet. `host`: half of its name; all listen on loopback. */
+  async add(host = 'localhost'): Promise<RealNode> {
     const ports = await freePorts(3);
     const index = this.nodes.length;
-    const node = new RealNode(index, [ports[0] as number, ports[1] as number, ports[2] as number], path.join(this.directory, `node-${index}.log`));
+    const node = new RealNode(index, [ports[0] as number, ports[1] as number, ports[2] as number], path.join(this.directory, `node-${index}.log`), host);
     this.nodes.push(node);
     return node;
   }
@@ -133,17 +137,21 @@ export class RealRing {
    * Starts the node's process (again); `flags` come after the ring's own. Doesn't wait for it to be ready. `entryPoint`:
    * another script than the program's.
    */
-  start(node: RealNode, flags: readonly string[], entryPoint: string | null = null): void {
+  start(node: RealNode, flags: readonly string[], entryPoint: string | null = null, environment: Readonly<Record<string, string>> = {}): void {
     const log = createWriteStream(node.logFile, { flags: 'a' });
-    const secret = this.#isInsecure ? ['--insecure-transport'] : ['--cluster-secret-file', path.join(this.directory, 'cluster-secret')];
     const child = spawn(process.execPath, [
-      entryPoint ?? path.join(ROOT, 'src/main.ts'), 'node', '--host', 'localhost', '--port', String(node.port), '--http-port', String(node.httpPort),
-      '--admin-port', String(node.adminPort), '--data-dir', path.join(this.directory, 'data'), ...secret, ...this.#flags, ...flags,
-    ], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, UV_THREADPOOL_SIZE: '16', NODE_OPTIONS: '--disable-warning=ExperimentalWarning' } });
+      entryPoint ?? path.join(ROOT, 'src/main.ts'), 'node', '--host', node.host, '--port', String(node.port), '--http-port', String(node.httpPort),
+      '--admin-port', String(node.adminPort), '--data-dir', path.join(this.directory, 'data'), ...this.#secretFlags, ...this.#flags, ...flags,
+    ], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment, UV_THREADPOOL_SIZE: '16', NODE_OPTIONS: '--disable-warning=ExperimentalWarning' } });
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
     node.process = child;
     node.exited = new Promise((resolve) => { child.once('exit', (code) => { resolve(code); }); });
+  }
+
+  /** Where the node's files are. */
+  directoryOf(node: RealNode): string {
+    return path.join(this.directory, 'data', `${node.host}_${node.port}`);
   }
 
   /** Adds, starts and waits until it is ready. Without seeds it founds the ring. */

@@ -5,7 +5,7 @@ import { PromMeter } from '../../../src/metrics/prom-meter.ts';
 import { NodeClock } from '../../../src/runtime/node-clock.ts';
 import { NodeRandom } from '../../../src/runtime/node-random.ts';
 import { silentLog } from '../../support/silent-log.ts';
-import { MockApi } from './mock-api.ts';
+import { MockApi } from '../../support/mock-kubernetes-api.ts';
 
 let api: MockApi;
 let meter: PromMeter;

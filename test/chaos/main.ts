@@ -1,0 +1,67 @@
+/**
+ * Chaos on a whole installation on loopback, under the oracle.
+ *
+ *   npm run chaos -- --scenario kill-node [--scenario 4 ...] [--seed 1] [--clients 4] [--times 1] [--directory DIR]
+ *   npm run chaos -- --all | --short | --list
+ *   npm run chaos -- --scenario random --minutes 10 --seed 7
+ *
+ * Exit code 1 when anything isn't as promised: then the data and logs of the nodes stay, and the report says where.
+ */
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { SCENARIOS, scenarioOf } from './catalogue.ts';
+import { runLocally } from './local-run.ts';
+import { report, type ScenarioResult } from './report.ts';
+import type { Scenario } from './scenario.ts';
+
+const WHOLE_MS_MAX = 180_000;
+
+const { values } = parseArgs({
+  options: {
+    scenario: { type: 'string', multiple: true }, all: { type: 'boolean', default: false }, short: { type: 'boolean', default: false }, list: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '1' }, clients: { type: 'string', default: '4' }, times: { type: 'string', default: '1' }, directory: { type: 'string' },
+  },
+});
+if (values.list) {
+  for (const { number, name, about, isShort } of SCENARIOS) console.log(`${String(number).padStart(2)}  ${name.padEnd(20)} ${isShort === true ? '*' : ' '} ${about}`);
+  console.log('* in the short set');
+  process.exit(0);
+}
+const chosen: Scenario[] = values.all ? [...SCENARIOS] : values.short ? SCENARIOS.filter(({ isShort }) => isShort) : (values.scenario ?? []).map((text) => {
+  const scenario = scenarioOf(text);
+  if (scenario === null) {
+    console.error(`there is no scenario ${text}; --list names them`);
+    process.exit(2);
+  }
+  return scenario;
+});
+if (chosen.length === 0) {
+  console.error('say --scenario NAME, --short or --all; --list names them');
+  process.exit(2);
+}
+
+const directory = values.directory ?? await mkdtemp(path.join(os.tmpdir(), 'dht-chaos-'));
+const startedAt = new Date().toISOString();
+const results: ScenarioResult[] = [];
+let wrong = 0;
+for (let round = 0; round < Number(values.times); round++) {
+  const seed = Number(values.seed) + round;
+  for (const scenario of chosen) {
+    console.log(`\n${scenario.number} ${scenario.name}, seed ${seed}: ${scenario.about}`);
+    const result = await runLocally(scenario, { seed, clients: Number(values.clients), directory, print: (line) => { console.log(line); }, wholeMsMax: WHOLE_MS_MAX });
+    results.push(result);
+    if (result.kind === 'skipped') console.log(`  skipped: ${result.why}`);
+    else {
+      for (const line of result.verdict.summary) console.log(`  ${line}`);
+      wrong += result.verdict.wrong.length;
+      console.log(result.verdict.wrong.length === 0 ? '  as promised' : `  ${result.verdict.wrong.length} wrong; data and logs are in ${result.keptAt ?? ''}`);
+    }
+  }
+}
+const file = path.join(directory, 'report.md');
+await writeFile(file, report({ startedAt, command: `npm run chaos -- ${process.argv.slice(2).join(' ')}`, driver: `processes on loopback, Node ${process.version}` }, results));
+console.log(`\nthe report is ${file}`);
+console.log(wrong === 0 ? 'Nothing lost, nothing corrupt, nothing back from the dead.' : `${wrong} violations`);
+process.exit(wrong === 0 ? 0 : 1);
