@@ -5,7 +5,7 @@
  *
  * The address of a pod is that of its proxy, as names are on Kubernetes: it stays while what is behind it changes.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -188,9 +188,8 @@ export class LocalRing implements ChaosRing {
 
   async impersonate(ordinal: number): Promise<void> {
     await this.#set.kill([ordinal], READY_MS_MAX);
-    const secret = Buffer.from(this.#api.secret.data?.['secret'] ?? '', 'base64').toString();
     this.#foreign = await RealRing.create({ directory: path.join(this.#ring.directory, 'foreign') });
-    await writeFile(path.join(this.#foreign.directory, 'cluster-secret'), secret);
+    await writeFile(path.join(this.#foreign.directory, 'cluster-secret'), this.#secret());
     const node = await this.#foreign.startNew([]);
     this.#links.retarget(ordinal, node.port);
   }
@@ -358,11 +357,18 @@ export class LocalRing implements ChaosRing {
   }
 
   #start(node: RealNode): void {
+    // The kubelet mounts what the Secret has, so that a restart needs no API.
+    const mounted = path.join(this.#ring.directory, 'mounted-secret');
+    if (this.#secret() !== '') writeFileSync(mounted, this.#secret());
     const seeds = this.#proxyPorts.slice(0, FOUNDERS_MAX).flatMap((port) => ['--join', `127.0.0.1:${port}`]);
     this.#ring.start(node, [
       '--advertise', `127.0.0.1:${this.#proxyPorts[node.index] ?? 0}`, '--listen', '127.0.0.1', '--http-listen', '127.0.0.1', ...seeds, '--bootstrap-expect', String(FOUNDERS_MAX),
-      '--kubernetes-namespace', 'store', '--kubernetes-stateful-set', 'dht', '--kubernetes-secret', 'dht-cluster', '--leave-policy', 'auto', '--reap-after', '60', '--drain-delay', '1',
+      '--cluster-secret-file', mounted, '--kubernetes-namespace', 'store', '--kubernetes-stateful-set', 'dht', '--kubernetes-secret', 'dht-cluster', '--leave-policy', 'auto', '--reap-after', '60', '--drain-delay', '1',
     ], ENTRY_POINT, { ...this.#options.environment, CHAOS_API: this.#api.url, CHAOS_CONTROL: this.#controlFile(node.index) });
+  }
+
+  #secret(): string {
+    return Buffer.from(this.#api.secret.data?.['secret'] ?? '', 'base64').toString();
   }
 
   #controlFile(ordinal: number): string {

@@ -15,22 +15,23 @@ import { SCENARIOS, scenarioOf } from './catalogue.ts';
 import { runLocally } from './local-run.ts';
 import { report, type ScenarioResult } from './report.ts';
 import type { Scenario } from './scenario.ts';
+import { randomScenario } from './scenarios-random.ts';
 
 const WHOLE_MS_MAX = 180_000;
 
 const { values } = parseArgs({
   options: {
     scenario: { type: 'string', multiple: true }, all: { type: 'boolean', default: false }, short: { type: 'boolean', default: false }, list: { type: 'boolean', default: false },
-    seed: { type: 'string', default: '1' }, clients: { type: 'string', default: '4' }, times: { type: 'string', default: '1' }, directory: { type: 'string' },
+    seed: { type: 'string', default: '1' }, clients: { type: 'string', default: '4' }, times: { type: 'string', default: '1' }, directory: { type: 'string' }, minutes: { type: 'string', default: '10' },
   },
 });
 if (values.list) {
   for (const { number, name, about, isShort } of SCENARIOS) console.log(`${String(number).padStart(2)}  ${name.padEnd(20)} ${isShort === true ? '*' : ' '} ${about}`);
-  console.log('* in the short set');
+  console.log('30  random                 any of these by chance, for --minutes\n* in the short set');
   process.exit(0);
 }
 const chosen: Scenario[] = values.all ? [...SCENARIOS] : values.short ? SCENARIOS.filter(({ isShort }) => isShort) : (values.scenario ?? []).map((text) => {
-  const scenario = scenarioOf(text);
+  const scenario = text === 'random' || text === '30' ? randomScenario(Number(values.minutes)) : scenarioOf(text);
   if (scenario === null) {
     console.error(`there is no scenario ${text}; --list names them`);
     process.exit(2);

@@ -30,6 +30,8 @@ export interface OracleOptions {
   readonly print: (line: string) => void;
   /** Milliseconds until the ring has to be whole after the last fault. */
   readonly wholeMsMax: number;
+  /** Milliseconds until every replica has to hold what is chosen; a minute without it. */
+  readonly auditMsMax?: number;
 }
 
 export interface TimelineEntry {
@@ -106,7 +108,7 @@ export async function runScenario(ring: ChaosRing, scenario: Scenario, options: 
       const { nodes } = ring;
       await auditReads(nodes, deps, [...keys], random);
       for (const text of await auditListings(nodes, history.lines)) fail(text);
-      const { lacking, lost, waitedMs } = await auditReplicas(nodes, history.lines, [...keys], random);
+      const { lacking, lost, waitedMs } = await auditReplicas(nodes, history.lines, [...keys], random, options.auditMsMax);
       for (const text of lost) fail(text);
       if (lacking > 0) fail(`${lacking} keys lack a copy on a replica ${(waitedMs / 1000).toFixed(0)} s after the ring was whole (a majority holds them)`);
       tell('figure', `${keys.size} keys read through each of ${nodes.length} nodes; every replica of ${keys.size - lacking} holds what is chosen, ${(waitedMs / 1000).toFixed(1)} s later`);

@@ -56,14 +56,14 @@ export async function auditListings(nodes: readonly AuditedNode[], lines: readon
 }
 
 /** What each replica has on its disk, by its own word: a majority has to hold the value read at rest, durably. */
-export async function auditReplicas(nodes: readonly AuditedNode[], lines: readonly HistoryLine[], keys: readonly string[], random: SimRandom): Promise<{ lacking: number; lost: string[]; waitedMs: number }> {
+export async function auditReplicas(nodes: readonly AuditedNode[], lines: readonly HistoryLine[], keys: readonly string[], random: SimRandom, waitMsMax = AUDIT_MS_MAX): Promise<{ lacking: number; lost: string[]; waitedMs: number }> {
   const valueAtRest = new Map(entriesOf(lines).flatMap(({ client, key, result }) => (client === AUDITOR && result?.kind === 'value' ? [[key, result.value] as const] : [])));
   const sizeOf = new Map(lines.flatMap((line) => (line.type === 'invoke' && line.call.f === 'put' ? [[line.call.value, line.bytes ?? 0] as const] : [])));
   const beganAt = performance.now();
   const lost: string[] = [];
   let lacking: readonly string[] = keys;
   for (;;) {
-    const isLast = performance.now() - beganAt > AUDIT_MS_MAX;
+    const isLast = performance.now() - beganAt > waitMsMax;
     const still: string[] = [];
     await each(lacking, async (key) => {
       const value = valueAtRest.get(key) ?? null;
