@@ -170,7 +170,7 @@ async function serve(settings: NodeSettings, log: Log): Promise<void> {
   const edge = { node: () => node, log, requestIds };
   const parseErrorAnswer = (parserCode: string): Buffer => rawProblem(parserCode, requestIds.next());
   const gateway = await HttpServer.start(createGatewayApp({ ...edge, clock, meter }, { requestsMax: settings.httpRequestsMax, objectBytesMax: OBJECT_BYTES_MAX, tokens, version }), { host: bind.httpListen, port: settings.httpPort, connectionsMax: settings.httpConnectionsMax, progress: HTTP_PROGRESS, tls, parseErrorAnswer });
-  const admin = await HttpServer.start(createAdminApp({ ...edge, metrics: meter, waitsFor: () => waitsFor, drains: () => drains }, { adminToken: () => token, version }), { host: bind.adminListen, port: settings.adminPort, connectionsMax: ADMIN_CONNECTIONS_MAX, progress: HTTP_PROGRESS, tls: null, parseErrorAnswer });
+  const admin = await HttpServer.start(createAdminApp({ ...edge, clock, metrics: meter, waitsFor: () => waitsFor, drains: () => drains }, { adminToken: () => token, version }), { host: bind.adminListen, port: settings.adminPort, connectionsMax: ADMIN_CONNECTIONS_MAX, progress: HTTP_PROGRESS, tls: null, parseErrorAnswer });
 
   // A process that only waits may end at any time.
   let onSignal: (signal: string) => void = () => process.exit(EXIT.OK);

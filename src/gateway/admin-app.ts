@@ -8,8 +8,10 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { FILES_PAGE_MAX } from '../domain/limits.ts';
 import { parseAddress } from '../domain/node-address.ts';
 import type { HealthView, NodeService } from '../node/node-service.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import { collectBody } from './body-collector.ts';
+import { EventStreams } from './event-stream.ts';
 import { parseObjectName } from './object-name.ts';
 import { openApiDocument } from './openapi-document.ts';
 import { answerJson, answerProblem, answerText, fallThrough, plainApp } from './plain-app.ts';
@@ -27,6 +29,7 @@ export interface MetricsPage {
 }
 
 export interface AdminDeps {
+  readonly clock: Clock;
   /** Null while the node is starting. */
   readonly node: () => NodeService | null;
   readonly log: Log;
@@ -51,6 +54,7 @@ const STARTING: HealthView = { isOk: false, reason: 'the node is starting' };
 export function createAdminApp(deps: AdminDeps, options: AdminOptions): RequestListener {
   const app = plainApp();
   const document = openApiDocument('admin', options.version);
+  const streams = new EventStreams(deps.clock);
 
   const onlyMethod = (path: string, allow: string): void => {
     app.all(path, (req, res) => answerProblem(req, res, 'DHT_ERR_METHOD_NOT_ALLOWED', `${String(req.method)} is not one of ${allow}.`, deps.requestIds.next(), allow));
@@ -95,6 +99,7 @@ export function createAdminApp(deps: AdminDeps, options: AdminOptions): RequestL
   get('/v1/openapi.json', (_req, res, requestId) => answerJson(res, 200, document, requestId));
   get('/v1/ring', withNode((node, _req, res, requestId) => answerJson(res, 200, node.ring(), requestId)));
   get('/v1/ring/lookup', withNode(lookUp));
+  get('/v1/events', withNode((node, req, res, requestId) => { streams.serve(node, req, res, requestId); }));
   get('/v1/node', withNode(showNode));
   post('/v1/node/join', join);
   post('/v1/node/leave', leave);

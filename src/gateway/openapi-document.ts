@@ -4,6 +4,7 @@
  */
 import { ERRORS } from '../domain/error-catalogue.ts';
 import { FILES_PAGE_MAX, LIST_PAGE_MAX, NAME_BYTES_MAX, OBJECT_BYTES_MAX } from '../domain/limits.ts';
+import { RING_EVENT_KINDS } from '../node/node-service.ts';
 
 export type Port = 'gateway' | 'admin';
 
@@ -155,6 +156,13 @@ const ADMIN_PATHS: OpenApiDocument['paths'] = {
     post: { summary: 'Hand everything over, then leave', responses: { 202: answer('Begun; GET /v1/node tells the progress.', json(schema('Node'))), 401: problem('The admin token is needed.'), 409: problem('Not possible in this state.'), ...NOT_READY }, security: ADMIN_ONLY },
   },
   '/v1/ring': { get: { summary: 'The ring as seen from this node', responses: { 200: answer('Members, liveness, shares, arcs, moves, safety.', json(schema('Ring'))), ...NOT_READY } } },
+  '/v1/events': {
+    get: {
+      summary: 'What happens to the ring, as server-sent events; those kept come first',
+      parameters: [header('Last-Event-ID', 'Only what came behind this event.')],
+      responses: { 200: answer('A stream: `event` is the kind, `data` the event as JSON, `id` for Last-Event-ID.', { 'text/event-stream': { schema: schema('Event') } }), 503: problem('The node is starting, or too many clients follow the events.') },
+    },
+  },
   '/v1/ring/recover': {
     post: {
       summary: 'Give up the members that are down, when the voters or an arc lost their majority for good; without acceptDataLoss it only tells the cost',
@@ -185,6 +193,11 @@ const SCHEMAS = {
     type: 'object',
     required: ['objects', 'commonPrefixes'],
     properties: { objects: { type: 'array', items: { type: 'object', required: ['name', 'size', 'etag', 'modified'], properties: { name: text, size: integer, etag: text, modified: { type: 'string', format: 'date-time' } } } }, commonPrefixes: { type: 'array', items: text }, cursor: text },
+  },
+  Event: {
+    type: 'object',
+    required: ['id', 'at', 'kind', 'member', 'epoch', 'count', 'message'],
+    properties: { id: text, at: { type: 'string', format: 'date-time' }, kind: { enum: RING_EVENT_KINDS }, member: { type: ['string', 'null'] }, epoch: integer, count: { type: ['integer', 'null'], description: 'Of moved: arcs. Of repaired: what had lacked a copy.' }, message: text },
   },
   Health: { type: 'object', required: ['status', 'reason'], properties: { status: { enum: ['ok', 'unavailable'] }, reason: text } },
   Node: {

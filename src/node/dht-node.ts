@@ -27,18 +27,20 @@ import { effectiveReplicas, memberById } from '../ring/placement.ts';
 import { pointers } from '../ring/pointers.ts';
 import { renewIdentity } from '../storage/identity-renewal.ts';
 import { addressView } from './address-view.ts';
+import { EventLog } from './event-log.ts';
 import { explain } from './explain.ts';
 import { filesPage } from './files-listing.ts';
 import { assembleNode, nodeDirectory, type NodeParts } from './node-assembly.ts';
 import { registerNodeMetrics, type NodeCounters } from './node-metrics.ts';
 import type { NodeDeps, NodeEnd, NodeOptions } from './node-options.ts';
 import type {
-  ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RecoverOutcome, RepairView, RingView, StorageView,
+  ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RecoverOutcome, RepairView, RingEventSource, RingView, StorageView,
 } from './node-service.ts';
 import type { NodeStateStore, RegisterStore } from '../storage/register-store.ts';
 import { registerUpkeepMetrics, upkeepText } from './upkeep-metrics.ts';
 import { RepairMetrics } from './repair-metrics.ts';
 import { repairReport } from './repair-report.ts';
+import { NO_LOOK, ringChanges, type RingLook } from './ring-events.ts';
 import { isLive, ringReport } from './ring-report.ts';
 import { storageView } from './storage-view.ts';
 
@@ -54,6 +56,8 @@ export class DhtNode implements NodeService {
   readonly #parts: NodeParts;
   readonly #counters: NodeCounters;
   readonly objects: ObjectService;
+  readonly #events: EventLog;
+  #look: RingLook = NO_LOOK;
   /** Resolves once, when the node is no more. */
   readonly ended: Promise<NodeEnd>;
   #resolveEnded: (end: NodeEnd) => void = () => {};
@@ -75,6 +79,7 @@ export class DhtNode implements NodeService {
     this.#parts = parts;
     this.#counters = counters;
     this.#watchedAt = deps.clock.monotonicNow();
+    this.#events = new EventLog(parts.store.incarnation);
     this.ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
     this.objects = {
       put: (request) => this.#whenServing() ?? this.#timed(parts.coordinator.put(request)),
@@ -94,7 +99,7 @@ export class DhtNode implements NodeService {
    */
   static async start(deps: NodeDeps, options: NodeOptions): Promise<DhtNode> {
     assertLimits();
-    const events: NodeEvents = { onEnd: () => {}, onLayout: () => {}, onJoined: () => {}, onJoinFailed: () => {}, onLeft: () => {}, onRecovered: () => {}, onReleased: () => {} };
+    const events: NodeEvents = { onEnd: () => {}, onLayout: () => {}, onView: () => {}, onJoined: () => {}, onJoinFailed: () => {}, onLeft: () => {}, onRecovered: () => {}, onReleased: () => {} };
     const source: { node: DhtNode | null } = { node: null };
     const repair = new RepairMetrics(deps.meter, deps.clock.wallNow(), () => source.node?.repair() ?? null);
     registerUpkeepMetrics(deps.meter, () => (source.node === null ? null : source.node.#parts.store.upkeep()));
@@ -107,6 +112,7 @@ export class DhtNode implements NodeService {
     source.node = node;
     events.onEnd = (end) => { node.#finish(end); };
     events.onLayout = (layout) => { node.#onLayout(layout); };
+    events.onView = () => { node.#lookAtRing(); };
     events.onJoined = () => { node.#settleJoin({ kind: 'joined' }); };
     events.onJoinFailed = (code, detail) => { node.#settleJoin({ kind: 'failed', code, detail }); };
     // Also a leave that an earlier process life began ends here.
@@ -148,6 +154,11 @@ export class DhtNode implements NodeService {
   /** What this node holds: for the checkers of the simulator. */
   get store(): RegisterStore & NodeStateStore {
     return this.#parts.store;
+  }
+
+  /** What happened to the ring since this process began. */
+  get events(): RingEventSource {
+    return this.#events;
   }
 
   view(): NodeView {
@@ -382,6 +393,20 @@ export class DhtNode implements NodeService {
     return outcome;
   }
 
+  /** Tells what changed since the last look. */
+  #lookAtRing(): void {
+    const layout = this.#parts.driver.current()?.layout ?? null;
+    const { underReplicatedObjects, comparisonsLeft } = this.repair();
+    const look: RingLook = {
+      layout,
+      liveness: new Map(layout?.members.map(({ nodeId }) => [nodeId, this.#liveness(nodeId)])),
+      unrepaired: underReplicatedObjects + comparisonsLeft,
+    };
+    const before = this.#look;
+    this.#look = look;
+    for (const change of ringChanges(before, look)) this.#events.add(change, this.#deps.clock.wallNow());
+  }
+
   #watchLater(): void {
     this.#watch = this.#deps.clock.after(WATCH_MS, () => { this.#watchOnce(); });
   }
@@ -397,6 +422,7 @@ export class DhtNode implements NodeService {
     const isCutOff = view !== null && view.unreachable.size >= view.layout.members.length / 2;
     if (wasFrozen || (this.#wasCutOff && !isCutOff)) this.#parts.antiEntropy.returned();
     this.#wasCutOff = isCutOff;
+    this.#lookAtRing();
     this.#parts.driver.dispatch({ kind: 'health', loopDelayMs: loopDelayMs(), disk: this.#diskHealth() });
     this.#watchLater();
   }
@@ -461,6 +487,7 @@ export class DhtNode implements NodeService {
 export interface NodeEvents {
   onEnd: (end: NodeEnd) => void;
   onLayout: (layout: Layout) => void;
+  onView: () => void;
   onJoined: () => void;
   onJoinFailed: (code: ErrorCode, detail: string) => void;
   onLeft: () => void;

@@ -36,6 +36,8 @@ export interface MembershipDriverDeps {
   readonly remember: (peer: NodeId, boot: number, position: number) => void;
   /** A newer layout is durable and current. */
   readonly onLayout: (layout: Layout) => void;
+  /** The view is another one: its layout, or who is reachable. */
+  readonly onView: () => void;
   /** Asked before a ring is founded; null: nobody has to be asked. */
   readonly mayFound: (() => Promise<FoundingPermit>) | null;
   readonly onJoined: () => void;
@@ -68,6 +70,7 @@ export class MembershipDriver implements ViewSource {
   #timer: Timer | null = null;
   #isStopped = false;
   #layout: Layout | null;
+  #view: ClusterView | null = null;
   /** Adoptions that are not durable yet. */
   #adoptions = 0;
   /** Register messages wait for a confirmation of the recovered log (rule R16). */
@@ -149,7 +152,7 @@ export class MembershipDriver implements ViewSource {
     } finally {
       this.#isStepping = false;
     }
-    this.#noticeLayout();
+    this.#noticeView();
   }
 
   #tick(): void {
@@ -157,11 +160,16 @@ export class MembershipDriver implements ViewSource {
     this.dispatch({ kind: 'tick', position: this.#deps.position() });
   }
 
-  #noticeLayout(): void {
-    const layout = this.current()?.layout ?? null;
-    if (layout === null || layout === this.#layout) return;
-    this.#layout = layout;
-    this.#deps.onLayout(layout);
+  #noticeView(): void {
+    const view = this.current();
+    if (view === this.#view) return;
+    this.#view = view;
+    const layout = view?.layout ?? null;
+    if (layout !== null && layout !== this.#layout) {
+      this.#layout = layout;
+      this.#deps.onLayout(layout);
+    }
+    this.#deps.onView();
   }
 
   #carryOut(effect: MembershipEffect): void {

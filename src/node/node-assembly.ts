@@ -136,6 +136,7 @@ export async function assembleNode(
     isEmpty: () => store.totals().registers === 0,
     remember: (peer, boot, at) => { positions.saw(peer, { boot, position: at }); },
     onLayout: (layout) => { events.onLayout(layout); },
+    onView: () => { events.onView(); },
     mayFound: deps.mayFound === null ? null : () => deps.mayFound?.(store.nodeId) ?? Promise.resolve({ kind: 'permitted' }),
     onJoined: () => { events.onJoined(); },
     onJoinFailed: (code, detail) => { events.onJoinFailed(code, detail); },

@@ -179,8 +179,38 @@ export interface ObjectService {
   delete(request: DeleteRequest): Promise<DeleteOutcome>;
 }
 
+export const RING_EVENT_KINDS = ['layout', 'joining', 'joined', 'leaving', 'left', 'suspected', 'refuted', 'down', 'restarting', 'returned', 'moved', 'repaired'] as const;
+/**
+ * layout: a new one is in force. moved: arcs are with their new owners. suspected, then refuted or down; returned: it was
+ * down or restarting. repaired: nothing known here lacks a copy any more.
+ */
+export type RingEventKind = (typeof RING_EVENT_KINDS)[number];
+
+/** What happened to the ring, as this node saw it. */
+export interface RingEvent {
+  /** Opaque; later events have later ones. */
+  readonly id: string;
+  /** RFC 3339. */
+  readonly at: string;
+  readonly kind: RingEventKind;
+  /** The member's name; null: it is about none. */
+  readonly member: string | null;
+  readonly epoch: number;
+  readonly count: number | null;
+  /** In words. */
+  readonly message: string;
+}
+
+export interface RingEventSource {
+  /** The events kept behind this one; all of them when it is null or not known any more. */
+  after(lastId: string | null): readonly RingEvent[];
+  /** Hears each further one, at once. Returns what ends that. */
+  subscribe(listener: (event: RingEvent) => void): () => void;
+}
+
 export interface NodeService {
   readonly objects: ObjectService;
+  readonly events: RingEventSource;
   view(): NodeView;
   files(cursor: string | null, limit: number): Promise<FilesPage>;
   ring(): RingView;

@@ -130,7 +130,9 @@ describe('the OpenAPI description', () => {
       for (const method of METHODS) {
         const response = await ask(route.replace('{name}', 'here'), method);
         const isThere = response.status !== 405 && response.status !== 404;
-        await response.arrayBuffer();
+        // A stream has no end.
+        if (route === '/v1/events') await response.body?.cancel();
+        else await response.arrayBuffer();
         expect(`${method} ${route} ${isThere || isImplied(operations, method)}`).toBe(`${method} ${route} ${method in operations || isImplied(operations, method)}`);
         if (method === 'put') await edge.object('here', { method: 'PUT', body: '1' });
       }

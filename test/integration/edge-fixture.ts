@@ -53,7 +53,7 @@ export class EdgeFixture {
     const node = (): FakeNode | null => (fixture.isStarted ? fixture.node : null);
     const serve = { host: '127.0.0.1', port: 0, connectionsMax: 100, progress, parseErrorAnswer: (code: string) => rawProblem(code, requestIds.next()) };
     servers.push(await HttpServer.start(createGatewayApp({ node, clock: new NodeClock(), log, meter, requestIds }, { requestsMax, objectBytesMax, tokens, version: '0' }), { ...serve, tls }));
-    servers.push(await HttpServer.start(createAdminApp({ node, log, metrics: meter, requestIds, waitsFor: () => null, drains: () => null }, { adminToken: () => adminToken, version: '0' }), { ...serve, tls: null }));
+    servers.push(await HttpServer.start(createAdminApp({ node, clock: new NodeClock(), log, metrics: meter, requestIds, waitsFor: () => null, drains: () => null }, { adminToken: () => adminToken, version: '0' }), { ...serve, tls: null }));
     return fixture;
   }
 

@@ -5,11 +5,13 @@ import type { BodyId, NodeId } from '../../src/domain/ids.ts';
 import { CHUNK_BYTES, INLINE_BODY_BYTES_MAX } from '../../src/domain/limits.ts';
 import type { BodyReader, ByteRange, DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, ListOutcome, ListRequest, PutOutcome, PutRequest, PutStreamRequest, WriteCondition } from '../../src/domain/object-operation.ts';
 import type { LiveRecord } from '../../src/domain/stored-object.ts';
+import { EventLog } from '../../src/node/event-log.ts';
 import type { ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, NodeService, NodeView, RecoverOutcome, RingView } from '../../src/node/node-service.ts';
 
 const ID = 'ab'.repeat(16) as NodeId;
 
 export class FakeNode implements NodeService {
+  readonly events = new EventLog(1);
   readonly stored = new Map<string, { readonly record: LiveRecord; readonly body: Buffer }>();
   readonly puts: PutRequest[] = [];
   readonly streams: PutStreamRequest[] = [];
