@@ -16,6 +16,7 @@ import { parseObjectName } from './object-name.ts';
 import { openApiDocument } from './openapi-document.ts';
 import { answerJson, answerProblem, answerText, fallThrough, plainApp } from './plain-app.ts';
 import type { RequestIds } from './request-ids.ts';
+import { STATUS_PAGE, STATUS_PAGE_POLICY } from './status-page.ts';
 import { rawQueryValue, requestTarget } from './request-target.ts';
 
 /** Bytes of a POST's body: a hundred seeds fit. */
@@ -86,6 +87,11 @@ export function createAdminApp(deps: AdminDeps, options: AdminOptions): RequestL
     });
   };
 
+  get('/', (_req, res, requestId) => {
+    res.setHeader('content-security-policy', STATUS_PAGE_POLICY);
+    res.setHeader('referrer-policy', 'no-referrer');
+    answerText(res, 200, 'text/html; charset=utf-8', STATUS_PAGE, requestId);
+  });
   // Alive as long as it answers: restarting the process would cure nothing that shows here.
   get('/livez', (_req, res, requestId) => answerJson(res, 200, { status: 'ok', reason: 'the process answers' }, requestId));
   health('/readyz', (node) => {

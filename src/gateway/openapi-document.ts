@@ -127,6 +127,7 @@ const NOT_READY = { 503: problem('The node is starting.') };
 const ADMIN_ONLY = [{ adminToken: [] }, {}];
 
 const ADMIN_PATHS: OpenApiDocument['paths'] = {
+  '/': { get: { summary: 'A page for people: the ring, its members, what moves, what happened', responses: { 200: answer('HTML that loads nothing from elsewhere.', { 'text/html': { schema: text } }) } } },
   '/livez': { get: health('Does the process answer?') },
   '/readyz': { get: health('Does the node serve?', 'Not yet, or not any more; with the reason.') },
   '/startupz': { get: health('Has the node started?', 'Not yet; with the reason.') },

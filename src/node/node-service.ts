@@ -84,6 +84,8 @@ export interface MemberView {
   readonly downForMs: number;
   /** In words, of one that is down: for how long, and when it will be taken out or why not. */
   readonly trouble: string | null;
+  /** What it last told of its disk. */
+  readonly disk: 'ok' | 'nearly full' | 'slow';
   readonly isVoter: boolean;
   /** Part of the ring this member owns as first of the preference list, and holds in all, 0 to 1. */
   readonly ownedShare: number;
