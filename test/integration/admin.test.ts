@@ -17,6 +17,13 @@ afterEach(() => edge.stop());
 const post = (route: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> => edge.admin(route, { method: 'POST', headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
 
 describe('the admin port', () => {
+  test('has a page for people, which may load and run nothing of others', async () => {
+    const page = await edge.admin('/');
+    expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(await page.text()).toContain('<!doctype html>');
+  });
+
   test('shows the node, with its files page by page on request', async () => {
     for (const name of ['a', 'b', 'c']) await edge.object(name, { method: 'PUT', body: '1' });
     expect(await (await edge.admin('/v1/node')).json()).toEqual(edge.node.view());

@@ -134,7 +134,7 @@ export class FakeNode implements NodeService {
   }
 
   ring(): RingView {
-    const member = { nodeId: ID, name: 'localhost:7400', advertise: 'localhost:7400', key: 9, tokens: [9], zone: '', weight: 1, state: 'member' as const, liveness: 'alive' as const, downForMs: 0, trouble: null, isVoter: true, ownedShare: 1, heldShare: 1 };
+    const member = { nodeId: ID, name: 'localhost:7400', advertise: 'localhost:7400', key: 9, tokens: [9], zone: '', weight: 1, state: 'member' as const, liveness: 'alive' as const, downForMs: 0, trouble: null, disk: 'ok' as const, isVoter: true, ownedShare: 1, heldShare: 1 };
     return { clusterId: ID, epoch: 1, phase: 'stable', M: 16, replicas: 3, replicationFactor: 1, members: [member], voters: [ID], arcs: { total: 1, healthy: 1, degraded: 0, unavailable: 0 }, moves: { arcs: 0, keysLeft: 0, bytesLeft: 0, estimatedSeconds: null }, repair: { underReplicatedObjects: 0, hintsQueued: 0, oldestHintMs: 0, keysPending: 0, comparisonsLeft: 0, oldestUnrepairedSeconds: null, bytesPerSecond: 1, summary: 'Nothing lacks a copy.' }, isSafe: true, safety: 'Everything is safe.', isRemovable: false, removal: 'No: it is the last.', recoveries: [], warnings: ['One member tolerates no failure.'] };
   }
 
