@@ -2,7 +2,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { canaryRow } from './canary-row.ts';
 import { dashboard, type Row } from './dashboard.ts';
-import { NONE_IS_GOOD, heat, lines, stat } from './panels.ts';
+import { NONE_IS_GOOD, ONE_IS_GOOD, heat, lines, stat } from './panels.ts';
 import { buckets, happened, nodesUp, of, ofNodes, quantile, query, rate } from './queries.ts';
 
 export function overviewDashboard(): Dashboard {
@@ -23,6 +23,11 @@ function verdict(): Row {
     title: 'Verdict',
     panels: [
       stat({
+        title: 'Everything safe', unit: 'short', steps: [[null, 'orange'], [1, 'green']], words: { 0: 'no', 1: 'yes' },
+        description: 'Whether every object has all its copies and every replica is up, by the judgement of the most pessimistic node. no: the figures beside it say what is missing, and dht status says it in words. Nothing is lost yet; do not take another node away.',
+        queries: [query(`min by (job) (${of('dht_ring_safe')})`, '{{job}}')],
+      }),
+      stat({
         title: 'Nodes up', unit: 'short',
         description: 'Nodes that Prometheus reaches, of those the ring knows as members. Fewer up than members: see which pod is missing or whose admin port is closed.',
         queries: [query(nodesUp(), 'up'), query(`max by (job) (sum by (job, instance) (${of('dht_ring_members')}))`, 'members')],
@@ -31,6 +36,16 @@ function verdict(): Row {
         title: 'Nodes missing', unit: 'short', steps: [[null, 'green'], [1, 'orange'], [2, 'red']],
         description: 'Members of the ring that Prometheus does not reach. One of three may be away without harm; with two away writes stop. Start them again; a node whose disk is lost for good is replaced by an empty one under the same name.',
         queries: [query(`max by (job) (sum by (job, instance) (${of('dht_ring_members')})) - on (job) ${nodesUp()}`, '{{job}}')],
+      }),
+      stat({
+        title: 'Rings', unit: 'short', steps: ONE_IS_GOOD,
+        description: 'Rings among the nodes of a job; 1 is right. More: nodes of one installation founded rings of their own and do not see each other\'s objects. Stop writing before anything else, and compare the clusterId of dht status at each node.',
+        queries: [query(`count by (job) (count by (job, cluster_id) (${of('dht_node_info')} == 1))`, '{{job}}')],
+      }),
+      stat({
+        title: 'Views of the ring', unit: 'short', steps: ONE_IS_GOOD,
+        description: 'How many different layouts the nodes hold at this moment; 1 is right. More for some seconds is a change on its way; for minutes, some nodes cannot reach others: see connection failures in dht / Ring.',
+        queries: [query(`count by (job) (count_values by (job) ("epoch", ${of('dht_ring_epoch')}))`, '{{job}}')],
       }),
       stat({
         title: 'Ranges without a quorum', unit: 'short', steps: NONE_IS_GOOD('red'),
@@ -51,6 +66,11 @@ function verdict(): Row {
         title: 'Oldest unrepaired', unit: 's', steps: [[null, 'green'], [600, 'orange'], [3600, 'red']],
         description: 'How long the object that has waited longest for its missing copy has waited. It returns to 0 by itself; above an hour with all nodes up, see row Repair of dht / Ring.',
         queries: [query(`max by (job) (${of('dht_resync_oldest_seconds')})`, '{{job}}')],
+      }),
+      stat({
+        title: 'Time with too few copies', unit: 's', steps: [[null, 'green'], [1, 'yellow'], [3600, 'orange']],
+        description: 'How long, within the shown time, some objects were known to have fewer copies than wanted. In that time one more lost disk would have been worse: if it adds up, ask why nodes are away.',
+        queries: [query(`sum_over_time((max by (job) (${of('dht_replication_under_replicated_objects')}) > bool 0)[$__range:30s]) * 30`, '{{job}}')],
       }),
       stat({
         title: 'Availability, 30 days', unit: 'percentunit', decimals: 3, steps: [[null, 'red'], [0.995, 'orange'], [0.999, 'green']],

@@ -30,6 +30,7 @@ export interface PanelText {
   readonly queries: readonly Query[];
   /** Columns of 24. */
   readonly width?: number;
+  readonly height?: number;
   readonly decimals?: number;
 }
 
@@ -73,7 +74,7 @@ interface CommonPanel {
 }
 
 function filled<T extends CommonPanel>(panel: T, text: PanelText, width: number, height: number, format: PromQueryFormat = PromQueryFormat.TimeSeries): T {
-  panel.title(text.title).description(text.description).unit(text.unit).datasource(DATA_SOURCE).span(text.width ?? width).height(height);
+  panel.title(text.title).description(text.description).unit(text.unit).datasource(DATA_SOURCE).span(text.width ?? width).height(text.height ?? height);
   if (text.decimals !== undefined) panel.decimals(text.decimals);
   if (text.queries.every(({ legend }) => legend.includes('{{instance}}'))) panel.dataLinks([new DashboardLinkBuilder('This node').url(NODE_URL)]);
   text.queries.forEach(({ expr, legend }, i) => {

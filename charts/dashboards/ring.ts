@@ -34,6 +34,11 @@ function membership(): Row {
         description: 'Joins, leaves and the like in the layouts that the nodes took over. remove: taken out because it was down for too long. recover: a person said that nodes are lost.',
         queries: [query(`max by (change) (${happened('dht_ring_changes_total')})`, '{{change}}')],
       }),
+      stat({
+        title: 'May be removed now', unit: 'short', width: 8, height: 8, steps: [[null, 'orange'], [1, 'green']], words: { 0: 'no', 1: 'yes' },
+        description: 'Whether each node may leave for good now: dht leave, or scale down. no: data moves, copies are missing, or another node is down; GET /v1/ring of that node says which.',
+        queries: [query(`min by (instance) (${of('dht_node_safe_to_remove')})`, '{{instance}}')],
+      }),
       lines({
         title: 'Epoch', unit: 'none',
         description: 'Number of the layout that each node has. All the same within seconds; a node that stays behind cannot reach the others, and refuses to answer by the old layout.',
@@ -190,13 +195,28 @@ function moves(): Row {
         queries: [query(`max by (job) (${of('dht_rebalance_active')})`, '{{job}}')],
       }),
       stat({
-        title: 'Objects to move', unit: 'short', steps: [[null, 'green'], [1, 'blue']],
-        description: 'Records that wait for a copy or for receipts. It falls; stuck for half an hour: a member of the new replica sets is down or full.',
+        title: 'Time left', unit: 's', steps: [[null, 'green'], [1, 'blue'], [86_400, 'orange']],
+        description: 'Until the last node has caught up, by its own estimate from what it has done so far; none in the first moments of a move. Days, or growing: a member of the new replica sets is down or full, or clients leave no room.',
+        queries: [query(`max by (job) (${of('dht_rebalance_remaining_seconds')})`, '{{job}}')],
+      }),
+      stat({
+        title: 'Bytes to move', unit: 'bytes', steps: [[null, 'green'], [1, 'blue']],
+        description: 'Bytes of bodies still to be copied, estimated from what was copied so far. It falls; see bytes moved below for how fast.',
+        queries: [query(`sum by (job) (${of('dht_rebalance_pending_bytes')})`, '{{job}}')],
+      }),
+      stat({
+        title: 'Objects to let go', unit: 'short', steps: [[null, 'green'], [1, 'blue']],
+        description: 'Records that former replicas keep until all new ones have given receipts. It falls; stuck for half an hour: a member of the new replica sets is down or full.',
         queries: [query(`sum by (job) (${of('dht_rebalance_pending_objects')})`, '{{job}}')],
       }),
       lines({
-        title: 'Objects to move, by node', unit: 'short',
-        description: 'Records that wait at each node for catch-up or for receipts. One node that does not fall while the others did: look at its disk space and its log.',
+        title: 'Parts of the ring to catch up, by node', unit: 'short',
+        description: 'Arcs that each node still has to copy from their former replicas. One node that does not fall while the others did: look at its disk space and its log.',
+        queries: [query(`max by (instance) (${of('dht_rebalance_pending_arcs')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Objects to let go, by node', unit: 'short',
+        description: 'Records that each former replica keeps until all new ones have given receipts. One node that does not fall while the others did: look at its disk space and its log.',
         queries: [query(`sum by (instance) (${of('dht_rebalance_pending_objects')})`, '{{instance}}')],
       }),
       lines({

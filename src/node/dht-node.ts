@@ -37,6 +37,7 @@ import type {
   ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RecoverOutcome, RepairView, RingEventSource, RingView, StorageView,
 } from './node-service.ts';
 import type { NodeStateStore, RegisterStore } from '../storage/register-store.ts';
+import { registerRingVerdictMetrics } from './ring-verdict-metrics.ts';
 import { registerUpkeepMetrics, upkeepText } from './upkeep-metrics.ts';
 import { RepairMetrics } from './repair-metrics.ts';
 import { repairReport } from './repair-report.ts';
@@ -103,6 +104,7 @@ export class DhtNode implements NodeService {
     const source: { node: DhtNode | null } = { node: null };
     const repair = new RepairMetrics(deps.meter, deps.clock.wallNow(), () => source.node?.repair() ?? null);
     registerUpkeepMetrics(deps.meter, () => (source.node === null ? null : source.node.#parts.store.upkeep()));
+    registerRingVerdictMetrics(deps.meter, () => (source.node === null ? null : { nodeId: source.node.view().nodeId, ring: source.node.ring() }));
     const counters = registerNodeMetrics(deps.meter, {
       view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null, repair,
       space: () => source.node?.view().storage ?? null, startedAtMs: deps.clock.wallNow(),
