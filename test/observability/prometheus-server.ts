@@ -58,9 +58,9 @@ export class PrometheusServer {
     await until(async () => {
       if (child.exitCode !== null) throw new Error(`prometheus ended: ${server.#output}`);
       return (await fetch(`${server.url}/-/ready`).catch(() => null))?.ok === true;
-    }, 20_000, 'Prometheus is ready');
+    }, 60_000, 'Prometheus is ready');
     // It looks for targets some seconds after it is ready.
-    await until(async () => (await server.range('up', 5)).length === targets.length + 1, 20_000, 'Prometheus has tried every target');
+    await until(async () => (await server.range('up', 5)).length === targets.length + 1, 60_000, 'Prometheus has tried every target');
     return server;
   }
 
