@@ -22,6 +22,8 @@ const OBJECT_ROUTE = '/v1/objects/{name}';
 const LEFT_OUT_MS = 1000;
 /** Of a user: what a whole ring says when it is down needs no second thousand lines. */
 const REFUSALS_TOLD_MAX = 50;
+/** Of a request that k6 itself broke off, at the end of a run. */
+const GIVEN_UP = 'context canceled';
 /** k6's error codes of requests that never left: names that don't resolve, and connections that were not made. */
 const isUnsent = (code: number): boolean => (code >= 1100 && code < 1120) || (code >= 1210 && code < 1220);
 
@@ -49,7 +51,12 @@ export class GatewayStore implements StoreClient {
   isRetrying = false;
   #turn = 0;
   #refusals = 0;
+  readonly #timeoutMs: number;
   readonly #leftOutUntil = new Map<string, number>();
+
+  constructor(timeoutMs: number = profile.timeout) {
+    this.#timeoutMs = timeoutMs;
+  }
 
   // k6 does one thing at a time in a virtual user, so a promise is only the shape that Node's client needs.
   put(name: string, generation: number, body: ArrayBuffer, headers: Readonly<Record<string, string>> = {}): Promise<WriteAnswer> {
@@ -83,7 +90,7 @@ export class GatewayStore implements StoreClient {
     const params: Params = {
       headers: token === '' ? { ...headers } : { ...headers, authorization: `Bearer ${token}` },
       tags: { ...more.tags, op: operation, name: name === '' ? OBJECTS : OBJECT_ROUTE },
-      timeout: profile.timeout,
+      timeout: this.#timeoutMs,
       redirects: 0,
       responseType: more.responseType ?? 'text',
     };
@@ -110,7 +117,7 @@ export class GatewayStore implements StoreClient {
     this.lastMilliseconds = response.timings.duration;
     if (!this.isRetrying) unavailable.add(isUnavailable(answer));
     if (isWithoutRetryAfter(answer)) failuresWithoutRetryAfter.add(1);
-    if (isUnavailable(answer) && isAckedLogged && this.#refusals++ < REFUSALS_TOLD_MAX) console.log(refusedLine(operation, describe(answer)));
+    if (isUnavailable(answer) && isAckedLogged && answer.error !== GIVEN_UP && this.#refusals++ < REFUSALS_TOLD_MAX) console.log(refusedLine(operation, describe(answer)));
     return answer;
   }
 }

@@ -1,7 +1,7 @@
 /** Large bodies, put and read back whole by a few users at a time; each compares every byte. k6 holds a body in memory, twice. */
 import exec from 'k6/execution';
 import { KeyWatch } from '../lib/key-watch.ts';
-import { shown, shownTrends, type Limits } from '../lib/limits.ts';
+import { failedShare, shown, shownTrends, type Limits } from '../lib/limits.ts';
 import { payload } from '../lib/payload.ts';
 import { adminUrls, scenarioOf } from '../k6/config.ts';
 import { findings, mibPerSecond } from '../k6/measures.ts';
@@ -9,15 +9,18 @@ import { prepare, runOptions, summarize, type Prepared } from '../k6/run.ts';
 import { expectedDigest, GatewayStore } from '../k6/store.ts';
 
 const { own, keys } = scenarioOf('large');
-const store = new GatewayStore();
+/** A server judges a large body by its progress, and so should its sender: this is only the end of patience. */
+const TIMEOUT_MS = 600_000;
+const store = new GatewayStore(TIMEOUT_MS);
 /** Names a user goes round: what it replaces has to be given back by the disks. */
 const NAMES_EACH = 2;
 const watches = new Map<string, KeyWatch>();
 const ofNodes: Limits = adminUrls.length === 0 ? {} : { node_rss_mib: [`max<${own.residentMibMax}`] };
 
 export const options = runOptions(
-  { main: { executor: 'constant-vus', vus: own.users, duration: `${own.seconds}s`, exec: 'transfer', gracefulStop: '120s' } },
+  { main: { executor: 'constant-vus', vus: own.users, duration: `${own.seconds}s`, exec: 'transfer', gracefulStop: '600s' } },
   shown('scenario:main'),
+  failedShare('scenario:main', 0),
   { 'http_req_waiting{scenario:main}': [`p(95)<${own.waitingP95Max}`] },
   shownTrends('mib_per_second{op:put}', 'mib_per_second{op:get}'),
   ofNodes,
