@@ -72,7 +72,7 @@ async function filesIn(directory: string): Promise<string[]> {
 }
 
 async function newestSegment(directory: string): Promise<string> {
-  const logs = (await readdir(directory)).filter((name) => name.startsWith('log-'));
+  const logs = (await readdir(directory)).filter((name) => name === 'log' || name.startsWith('log-'));
   const segments = (await Promise.all(logs.map((name) => filesIn(path.join(directory, name))))).flat().filter((file) => /\d/.test(path.basename(file)) && !file.includes('checkpoint')).sort();
   const newest = segments.at(-1);
   if (newest === undefined) throw new Error(`there is no log in ${directory}`);

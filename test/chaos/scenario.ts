@@ -14,6 +14,8 @@ export interface Stage {
   say(what: string): void;
   /** Something isn't as promised. */
   fail(what: string): void;
+  /** Something took longer, or was refused more often, than it should: wrong, unless the machine is known to be too busy for such limits. */
+  late(what: string): void;
   /** While it lasts, a client without patience asks the Service; its figures go to the report. */
   observe(what: string, act: () => Promise<void>, limits?: AvailabilityLimits): Promise<Availability>;
   pause(ms: number): Promise<void>;
