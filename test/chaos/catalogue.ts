@@ -1,11 +1,11 @@
 /** Every scenario there is, in the order of their numbers. */
 import type { Scenario } from './scenario.ts';
-import { FAILURES } from './scenarios-failures.ts';
+import { FAILURES, KILL_FIGURES } from './scenarios-failures.ts';
 import { FAULTS } from './scenarios-faults.ts';
 import { MEMBERS } from './scenarios-members.ts';
 import { API_AWAY } from './scenarios-random.ts';
 
-export const SCENARIOS: readonly Scenario[] = [...FAILURES, ...MEMBERS, ...FAULTS, API_AWAY].sort((a, b) => a.number - b.number);
+export const SCENARIOS: readonly Scenario[] = [...FAILURES, KILL_FIGURES, ...MEMBERS, ...FAULTS, API_AWAY].sort((a, b) => a.number - b.number);
 
 /** By name or number. */
 export function scenarioOf(text: string): Scenario | null {

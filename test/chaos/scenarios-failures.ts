@@ -1,12 +1,46 @@
 /** Scenarios 1 to 5: nodes that die or restart, as many as the ring bears and more. */
 import { detectionOf, detectionText } from './detection.ts';
-import { LOOSE, type Scenario } from './scenario.ts';
+import { LOOSE, PROMISED, type Scenario } from './scenario.ts';
 
 const READY_MS_MAX = 120_000;
 const WHOLE_MS_MAX = 120_000;
 const DETECTION_MS_MAX = 3_000;
 /** Long enough to be missed. */
 const DOWN_MS = 6_000;
+
+/** Kills for the figures, and the rest between two of them. */
+const KILLS = 10;
+const REST_MS = 3_000;
+const WHOLE_AGAIN_MS_MAX = 60_000;
+
+/** Ten kills in a row on one ring, for figures; what is promised is asked of it, so the machine has to be quiet. */
+export const KILL_FIGURES: Scenario = {
+  number: 1, name: 'kill-figures', about: 'ten nodes killed one after the other: detection, availability, and how soon nothing lacks a copy', replicas: 3, needs: [],
+  steps: async (ring, stage) => {
+    const suspectMs: number[] = [];
+    const downMs: number[] = [];
+    const wholeMs: number[] = [];
+    await stage.observe('ten kills', async () => {
+      for (let i = 0; i < KILLS; i++) {
+        const victim = i % ring.replicas;
+        const detection = detectionOf(ring, victim, WHOLE_MS_MAX);
+        stage.note(`SIGKILL of node ${victim}`);
+        detection.begin();
+        await ring.kill([victim], DOWN_MS);
+        await ring.untilReady([victim], READY_MS_MAX);
+        wholeMs.push(await ring.untilWhole(WHOLE_MS_MAX));
+        const found = await detection.end();
+        suspectMs.push(...found.suspectMs);
+        downMs.push(...found.downMs);
+        await stage.pause(REST_MS);
+      }
+    }, PROMISED);
+    stage.say(detectionText({ suspectMs, downMs }));
+    stage.say(`nothing lacks a copy ${(Math.max(...wholeMs) / 1000).toFixed(1)} s after a return, at the latest`);
+    if (Math.max(...suspectMs) > DETECTION_MS_MAX) stage.late(`missed only after ${Math.max(...suspectMs).toFixed(0)} ms`);
+    if (Math.max(...wholeMs) > WHOLE_AGAIN_MS_MAX) stage.late(`a copy was missing ${Math.max(...wholeMs).toFixed(0)} ms after the return`);
+  },
+};
 
 export const FAILURES: readonly Scenario[] = [
   {
