@@ -2,7 +2,7 @@
 import type { ChaosRing } from './chaos-ring.ts';
 import { quantile } from './probe.ts';
 
-const LOOK_MS = 25;
+const LOOK_MS = 40;
 
 export interface Detection {
   readonly suspectMs: readonly number[];

@@ -4,7 +4,7 @@ import { runScenario, textOf, type OracleOptions } from './oracle.ts';
 import type { ScenarioResult } from './report.ts';
 import type { Scenario } from './scenario.ts';
 
-const FOUND_MS_MAX = 120_000;
+const FOUND_MS_MAX = 300_000;
 
 export async function runLocally(scenario: Scenario, options: OracleOptions, environment: Readonly<Record<string, string>> = {}): Promise<ScenarioResult> {
   const ring = await LocalRing.create({ replicas: scenario.replicas, environment, hasOwnVolumes: scenario.needs.includes('full-disk') && process.getuid?.() === 0, ...(scenario.mayExitWith !== undefined && { mayExitWith: scenario.mayExitWith }) });

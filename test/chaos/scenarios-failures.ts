@@ -2,8 +2,8 @@
 import { detectionOf, detectionText } from './detection.ts';
 import { LOOSE, PROMISED, type Scenario } from './scenario.ts';
 
-const READY_MS_MAX = 120_000;
-const WHOLE_MS_MAX = 120_000;
+const READY_MS_MAX = 300_000;
+const WHOLE_MS_MAX = 300_000;
 const DETECTION_MS_MAX = 3_000;
 /** Long enough to be missed. */
 const DOWN_MS = 6_000;

@@ -2,8 +2,8 @@
 import type { ChaosRing } from './chaos-ring.ts';
 import { UNLIMITED, type Scenario } from './scenario.ts';
 
-const READY_MS_MAX = 120_000;
-const WHOLE_MS_MAX = 180_000;
+const READY_MS_MAX = 300_000;
+const WHOLE_MS_MAX = 300_000;
 const HELD = { kind: 'held' } as const;
 const MARK_BYTES = 300_000;
 
