@@ -9,6 +9,8 @@ const run = promisify(execFile);
 
 /** Large enough for what a node keeps free, and never written in full: the filler is a promise of the file system. */
 const VOLUME_BYTES = 2 * 2 ** 30;
+/** Part of the free space that is filled; less than three hundredths free is read-only. */
+const FILLED_PART = 0.99;
 /** Bytes that the last writes of a log surely are longer than. */
 const TAIL_BYTES = 64;
 
@@ -32,7 +34,9 @@ export async function whyNoVolumes(): Promise<string | null> {
 
 export async function fillVolume(directory: string): Promise<void> {
   const { stdout } = await run('df', ['--output=avail', '-B1', directory]);
-  await run('fallocate', ['-l', String(Number(stdout.split('\n')[1])), path.join(path.dirname(directory), path.basename(directory), 'filler')]);
+  // Some of what is free goes to the file system's own tables.
+  const bytes = Math.floor(Number(stdout.split('\n')[1]) * FILLED_PART);
+  await run('fallocate', ['-l', String(bytes), path.join(directory, 'filler')]);
 }
 
 export async function freeVolume(directory: string): Promise<void> {
