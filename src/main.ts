@@ -10,6 +10,7 @@ import { runCommandLine } from './cli/command-line.ts';
 import { EXIT } from './cli/exit-code.ts';
 import type { NodeSettings } from './config/node-settings.ts';
 import { advertised, interfaces, isLoopback, parseSettings } from './config/parse-settings.ts';
+import { SETTINGS } from './config/settings-catalogue.ts';
 import { settingsHelp } from './config/settings-help.ts';
 import { assertNever } from './domain/assert.ts';
 import { DhtError } from './domain/error-catalogue.ts';
@@ -87,7 +88,7 @@ async function main(): Promise<void> {
       metricsServer: () => metricsServer(random),
       adminToken: (text) => adminToken(parseClusterSecret(text)),
     },
-    { environment: process.env, program: program(), version: programVersion() },
+    { environment: process.env, program: program(), version: programVersion(), nodeFlags: Object.values(SETTINGS).flatMap(({ flag }) => (flag === null ? [] : [flag])) },
   );
 }
 

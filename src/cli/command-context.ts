@@ -26,6 +26,8 @@ export interface CommandOptions {
   /** The program and the arguments before a command's own: how `dht dev` starts nodes and tells a person to. */
   readonly program: readonly string[];
   readonly version: string;
+  /** The flags of `dht node`, without the dashes. */
+  readonly nodeFlags: readonly string[];
 }
 
 export interface CommandContext {
@@ -41,7 +43,7 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
 }
 
 /** Flags that every command takes. */
-const COMMON_FLAGS = ['url', 'admin-url', 'token', 'cluster-secret-file'] as const;
+export const COMMON_FLAGS = ['url', 'admin-url', 'token', 'cluster-secret-file'] as const;
 
 export class CommandArguments {
   readonly positionals: readonly string[];

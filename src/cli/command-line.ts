@@ -2,6 +2,7 @@
 import { DhtError } from '../domain/error-catalogue.ts';
 import { canary, CANARY_FLAGS } from './canary-command.ts';
 import { parseArguments, type CommandContext, type CommandDeps, type CommandFlags, type CommandOptions } from './command-context.ts';
+import { completionScript, flagsOf } from './completion-command.ts';
 import { dev, DEV_FLAGS } from './dev-command.ts';
 import { CommandFailure, EXIT, usageFailure, type ExitCode } from './exit-code.ts';
 import { get, GET_FLAGS } from './get-command.ts';
@@ -30,8 +31,17 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['join', { flags: NO_FLAGS, run: join }],
   ['leave', { flags: NO_FLAGS, run: leave }],
   ['canary', { flags: CANARY_FLAGS, run: canary }],
+  ['completion', { flags: NO_FLAGS, run: completion }],
   ['recover', { flags: { values: [], switches: ['accept-data-loss'] }, run: recover }],
 ]);
+
+function completion({ args, deps, options }: CommandContext): Promise<ExitCode> {
+  const own = [...COMMANDS].map(([name, { flags }]) => ({ name, flags: flagsOf(flags) }));
+  const others = [{ name: 'node', flags: [...options.nodeFlags, 'help'] }, { name: 'help', flags: [] }, { name: 'version', flags: ['json'] }];
+  const [shell, extra] = args.positionals;
+  deps.terminal.print(completionScript(extra === undefined ? shell : undefined, [...own, ...others]));
+  return Promise.resolve(EXIT.OK);
+}
 
 /** Runs `dht ARGS...`; resolves with the exit code, never rejects but for bugs. */
 export async function runCommandLine(argv: readonly string[], deps: CommandDeps, options: CommandOptions): Promise<ExitCode> {

@@ -34,6 +34,7 @@ Watching
       --timeout 10               seconds until an outcome counts as unknown
       --clean                    remove the objects below the prefix, and end
 
+  dht completion bash|zsh|fish   a script that completes commands and flags
   dht help, dht version
 
 Everywhere

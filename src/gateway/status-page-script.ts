@@ -28,13 +28,14 @@ const showRing = (ring) => {
   const size = 2 ** ring.M;
   const tokens = ring.members.flatMap((member) => member.tokens.map((token) => ({ token, member }))).sort((a, b) => a.token - b.token);
   const words = ring.members.length + (ring.members.length === 1 ? ' member, ' : ' members, ') + ring.arcs.total + ' arcs: ' + ring.arcs.healthy + ' with all replicas up, ' + ring.arcs.degraded + ' with a majority, ' + ring.arcs.unavailable + ' without.';
+  const shades = ring.members.filter((member) => stateOf(member).name === 'up');
   const parts = [draw('title', {}, 'The ring. ' + words)];
   tokens.forEach(({ token, member }, i) => {
     const before = tokens[(i + tokens.length - 1) % tokens.length].token;
     const to = token / size;
     const from = i === 0 ? before / size - 1 : before / size;
     const end = tokens.length === 1 ? from + 0.9999 : Math.max(to - 0.0008, from + 0.0002);
-    const path = draw('path', { d: arcPath(from, end, 130), class: stateOf(member).name + (ring.members.indexOf(member) % 2 ? ' odd' : ''), 'data-member': member.nodeId });
+    const path = draw('path', { d: arcPath(from, end, 130), class: stateOf(member).name + (shades.indexOf(member) % 2 ? ' odd' : ''), 'data-member': member.nodeId });
     path.append(draw('title', {}, member.name + ', ' + stateOf(member).text.slice(2)));
     parts.push(path);
   });
@@ -67,7 +68,7 @@ const showMembers = (ring, node) => {
 const setText = (id, text) => { if (at(id).textContent !== text) at(id).textContent = text; };
 const show = (ring, node) => {
   setText('title', node.host + ':' + node.port);
-  setText('state', node.state + ': ' + node.stateDetail);
+  setText('state', node.stateDetail.startsWith(node.state) ? node.stateDetail : node.state + ': ' + node.stateDetail);
   document.title = (ring.isSafe ? '✓ ' : '! ') + node.host + ':' + node.port + ' · dht';
   const isUnavailable = ring.arcs.unavailable > 0 || ring.members.length === 0;
   at('safe').className = ring.isSafe ? 'up' : isUnavailable ? 'bad' : 'warn';
@@ -79,7 +80,7 @@ const show = (ring, node) => {
   showMembers(ring, node);
   const { moves, repair } = ring;
   const isMoving = moves.arcs > 0 || moves.keysLeft > 0 || moves.bytesLeft > 0;
-  setText('moving', isMoving ? 'Data is moving here.' : 'Nothing is moving here.');
+  setText('moving', moves.arcs > 0 ? 'Data is being copied here.' : isMoving ? 'What moved away is kept here until its new owners have confirmed it.' : 'Nothing is moving here.');
   setText('arcsleft', String(moves.arcs));
   setText('bytesleft', bytes(moves.bytesLeft));
   setText('timeleft', moves.estimatedSeconds === null ? '–' : seconds(moves.estimatedSeconds));

@@ -14,7 +14,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 ul { margin: .25rem 0; padding-left: 1.2rem; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .35rem .5rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; color: var(--dim); } td.name { overflow-wrap: anywhere; } .number { text-align: right; }
+th { font-weight: 600; color: var(--dim); } td.name { overflow-wrap: anywhere; min-width: 6.5rem; } td.number { white-space: nowrap; } th.number, td.number { text-align: right; padding-right: 1.5rem; }
 tbody tr:hover, tbody tr:focus { outline: 2px solid var(--new); outline-offset: -2px; }
 .trouble { display: block; color: var(--dim); font-size: .87rem; }
 .up { color: var(--up); } .warn { color: var(--warn); } .bad { color: var(--bad); } .new { color: var(--new); } #safe { color: inherit; }
@@ -26,5 +26,5 @@ ol { list-style: none; margin: 0; padding: 0; max-height: 18rem; overflow-y: aut
 pre { margin: .25rem 0; padding: .5rem; overflow-x: auto; background: var(--bg); border-radius: 6px; font-size: .87rem; }
 #lost { background: var(--bad); color: #fff; padding: .5rem 1rem; border-radius: 8px; margin-top: 1rem; }
 footer { margin: 1rem 0; display: flex; gap: 1rem; flex-wrap: wrap; }
-@media (min-width: 56rem) { #ring { grid-column: span 5; } #members { grid-column: span 7; } #work, #happened { grid-column: span 6; } }
+@media (min-width: 56rem) { td.name { min-width: 11rem; } #ring { grid-column: span 5; } #members { grid-column: span 7; } #work, #happened { grid-column: span 6; } }
 `;

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -16,7 +17,7 @@ beforeEach(() => {
 });
 
 const run = (args: readonly string[], environment: Record<string, string> = {}): Promise<number> =>
-  runCommandLine(args, doors.deps(), { environment, program: ['node', './bin/dht.js'], version: '1.2.3' });
+  runCommandLine(args, doors.deps(), { environment, program: ['node', './bin/dht.js'], version: '1.2.3', nodeFlags: ['host', 'port'] });
 
 const sha256 = (text: string, encoding: 'hex' | 'base64' = 'hex'): string => createHash('sha256').update(text).digest(encoding);
 const receipt = (name: string, text: string): Record<string, unknown> => ({ name, size: text.length, sha256: sha256(text), durableCopies: 3, replicationFactor: 3, owner: 'localhost:7401' });
@@ -300,5 +301,34 @@ describe('dht canary', () => {
     expect(await run(args)).toBe(EXIT.USAGE);
     expect(doors.noted).toContain(message);
     expect(doors.requests).toEqual([]);
+  });
+});
+
+describe('dht completion', () => {
+  /** What bash offers for the words so far. */
+  const offered = (script: string, words: readonly string[]): readonly string[] => {
+    const { stdout } = spawnSync('bash', ['-c', `${script}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _dht; printf '%s\\n' "\${COMPREPLY[@]}"`], { encoding: 'utf8' });
+    return stdout.split('\n').filter((line) => line !== '').sort();
+  };
+
+  test('lets bash complete commands, and flags of the command that stands there', async () => {
+    expect(await run(['completion', 'bash'])).toBe(EXIT.OK);
+    expect(offered(doors.printed, ['dht', 'l'])).toEqual(['leave', 'ls']);
+    expect(offered(doors.printed, ['dht', 'ls', '--d'])).toEqual(['--delimiter']);
+    expect(offered(doors.printed, ['dht', 'get', '--d'])).toEqual([]);
+    expect(offered(doors.printed, ['dht', 'get', '--re'])).toEqual(['--recursive']);
+    expect(offered(doors.printed, ['dht', 'node', '--'])).toEqual(['--help', '--host', '--port']);
+    expect(offered(doors.printed, ['dht', 'put', 'fi'])).toEqual([]);
+  });
+
+  test.each(['bash', 'zsh', 'fish'])('knows every command of the help in %s', async (shell) => {
+    expect(await run(['completion', shell])).toBe(EXIT.OK);
+    for (const [, command] of HELP.matchAll(/^ {2}dht (\w+)/gm)) expect(doors.printed).toMatch(new RegExp(`\\b${command ?? ''}\\b`));
+    expect(doors.printed).toContain('accept-data-loss');
+  });
+
+  test.each([[['completion']], [['completion', 'csh']], [['completion', 'bash', 'zsh']]])('%j is a usage error', async (args) => {
+    expect(await run(args)).toBe(EXIT.USAGE);
+    expect(doors.noted).toContain('dht completion needs one of bash, zsh, fish');
   });
 });

@@ -11,7 +11,7 @@ beforeEach(() => {
   doors = new FakeDoors();
 });
 
-const run = (...args: string[]): Promise<number> => runCommandLine(args, doors.deps(), { environment: {}, program: ['dht'], version: '1' });
+const run = (...args: string[]): Promise<number> => runCommandLine(args, doors.deps(), { environment: {}, program: ['dht'], version: '1', nodeFlags: [] });
 const sha256 = (bytes: Uint8Array, encoding: 'hex' | 'base64'): string => createHash('sha256').update(bytes).digest(encoding);
 const nameOf = (request: HttpRequest): string => decodeURIComponent(request.url.slice('http://localhost:8080/v1/objects/'.length));
 
@@ -93,7 +93,7 @@ describe('dht put', () => {
       },
     };
     doors.answer = takeAll;
-    expect(await runCommandLine(['put', '-r', 'd'], doors.deps(http), { environment: {}, program: [], version: '' })).toBe(EXIT.OK);
+    expect(await runCommandLine(['put', '-r', 'd'], doors.deps(http), { environment: {}, program: [], version: '', nodeFlags: [] })).toBe(EXIT.OK);
     expect([most, doors.requests.length]).toEqual([8, 50]);
   });
 
