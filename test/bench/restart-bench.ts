@@ -8,6 +8,7 @@ import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { BODY_LIMITS } from '../../src/domain/body-limits.ts';
 import { ZERO_BALLOT, type Ballot } from '../../src/domain/ballot.ts';
 import type { BodyId, NodeId } from '../../src/domain/ids.ts';
@@ -27,6 +28,9 @@ const SIZE = 256;
 const BODY = randomBytes(SIZE);
 const OVERWRITTEN_KEYS = 20_000;
 const OVERWRITTEN_SIZE = 1024;
+const WRITES_AT_ONCE = 500;
+/** About what a ring of three takes at its best, all of which each node of it stores. */
+const RING_WRITES_PER_SECOND = 5_000;
 const OVERWRITES = 20;
 /** Small beside what is written, as the real sizes are small beside what is written in a day. */
 const SMALL = { segmentBytes: 1024 * 1024, checkpointBytes: 4 * 1024 * 1024 };
@@ -39,7 +43,8 @@ export async function runRestartBench(report: Report): Promise<void> {
   const directory = await fs.mkdtemp(path.join(process.env['BENCH_DIRECTORY'] ?? tmpdir(), 'dht-restart-bench-'));
   try {
     await benchRestart(path.join(directory, 'restart'), report);
-    await benchOverwrites(path.join(directory, 'overwrites'), report);
+    await benchOverwrites(path.join(directory, 'hurried overwrites'), Infinity, report);
+    await benchOverwrites(path.join(directory, 'overwrites'), RING_WRITES_PER_SECOND, report);
   } finally {
     await fs.rm(directory, { recursive: true, force: true });
   }
@@ -126,19 +131,23 @@ async function benchWhileWriting(store: ObjectStore, report: Report): Promise<vo
   await store.close();
 }
 
-async function benchOverwrites(directory: string, report: Report): Promise<void> {
+/** `writesPerSecond`: Infinity for as fast as the store takes them, which no ring does. */
+async function benchOverwrites(directory: string, writesPerSecond: number, report: Report): Promise<void> {
   const store = await open(directory, { checkpointBytes: SMALL.checkpointBytes, bytesPerSecond: 1024 * 1024 * 1024 }, SMALL.segmentBytes);
   const body = randomBytes(OVERWRITTEN_SIZE);
+  const start = performance.now();
   let highest = 0;
   for (let n = 0; n < OVERWRITES * OVERWRITTEN_KEYS; n++) {
     const done = put(store, random.below(OVERWRITTEN_KEYS), n, body);
-    if (n % 500 !== 499) continue;
+    if (n % WRITES_AT_ONCE !== WRITES_AT_ONCE - 1) continue;
     await done;
+    await delay(Math.max(0, start + n / writesPerSecond * 1000 - performance.now()));
     if (n > OVERWRITTEN_KEYS) highest = Math.max(highest, store.totals().logBytes / Math.max(1, store.upkeep().liveBytes));
   }
   const { liveBytes, copiedBytes } = store.upkeep();
   const { logBytes } = store.totals();
-  report({ what: `log to live bytes after ${OVERWRITES} random overwrites of each key`, perSecond: logBytes / liveBytes, budget: 2 });
+  const pace = Number.isFinite(writesPerSecond) ? `${writesPerSecond} writes/s` : 'as fast as they are taken';
+  report({ what: `log to live bytes after ${OVERWRITES} random overwrites of each key, ${pace}`, perSecond: logBytes / liveBytes, budget: 2 });
   report({ what: 'the same, highest on the way', perSecond: highest });
   report({ what: 'bytes copied by compaction to bytes written', perSecond: copiedBytes / store.durablePosition() });
   await store.close();
