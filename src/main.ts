@@ -38,6 +38,7 @@ import { HttpServer, type TlsIdentity } from './runtime/http-server.ts';
 import { JsonLog } from './runtime/json-log.ts';
 import { LoopDelayMonitor } from './runtime/loop-delay-monitor.ts';
 import { NodeChildProcesses } from './runtime/node-child-processes.ts';
+import { PROTOCOL_VERSIONS } from './domain/protocol-versions.ts';
 import { NodeClock } from './runtime/node-clock.ts';
 import { NodeDisk } from './runtime/node-disk.ts';
 import { NodeHttpClient } from './runtime/node-http-client.ts';
@@ -292,6 +293,7 @@ function nodeOptions(settings: NodeSettings, listenHost: string, transport: 'tls
     weight: 1,
     outAfterMs: settings.outAfter === 0 ? null : settings.outAfter * 1000,
     transport,
+    versions: { min: PROTOCOL_VERSIONS.min, max: settings.protocolMax },
     tuning: NODE_TUNING,
   };
 }

@@ -33,6 +33,8 @@ export interface NodeSettings {
   readonly zone: string;
   /** Seconds; 0: never. */
   readonly outAfter: number;
+  /** The highest version of the peer protocol that this node speaks. */
+  readonly protocolMax: number;
   readonly clusterSecret: string | null;
   readonly clusterSecretFile: string | null;
   readonly insecureTransport: boolean;

@@ -6,6 +6,7 @@
  */
 import { CLUSTER_SECRET_BYTES_MIN } from '../domain/limits.ts';
 import { parseAddress, type NodeAddress } from '../domain/node-address.ts';
+import { PROTOCOL_VERSIONS } from '../domain/protocol-versions.ts';
 import { KEY_BITS_MAX, KEY_BITS_MIN } from '../domain/ring-position.ts';
 import { LEAVE_POLICIES, LOG_FORMATS, LOG_LEVELS, type NodeSettings } from './node-settings.ts';
 
@@ -115,6 +116,7 @@ export const SETTINGS: SettingsCatalogue = {
   candidates: { flag: 'candidates', environment: 'DHT_CANDIDATES', arity: 'value', placeholder: 'COUNT', default: 8, defaultText: '8', unit: 'positions', help: 'Positions tried for each token, of which the best balanced is kept. Taken by the founder.', ...integer(1, CANDIDATES_MAX) },
   zone: { flag: 'zone', environment: 'DHT_ZONE', arity: 'value', placeholder: 'NAME', default: '', defaultText: 'none', unit: 'name', allowed: 'up to 63 letters, digits, dots, dashes and underscores', help: 'Where the node stands; copies go to different zones while there are enough.', parse: (text) => (/^[A-Za-z0-9._-]{1,63}$/.test(text) ? text : undefined) },
   outAfter: { flag: 'out-after', environment: 'DHT_OUT_AFTER', arity: 'value', placeholder: 'SECONDS', default: 600, defaultText: '600', unit: 'seconds', help: 'How long a member is down until the others take it out of the ring and copy its data again, if enough others are up; 0: never. The same on every node.', ...integer(0, OUT_AFTER_MAX) },
+  protocolMax: { flag: 'protocol-max', environment: 'DHT_PROTOCOL_MAX', arity: 'value', placeholder: 'VERSION', default: PROTOCOL_VERSIONS.max, defaultText: String(PROTOCOL_VERSIONS.max), unit: 'version', help: 'The highest version of the peer protocol that this node speaks. Lower it to the version of the oldest node before an upgrade that may have to be taken back; otherwise each two nodes agree by themselves.', ...integer(PROTOCOL_VERSIONS.min, PROTOCOL_VERSIONS.max) },
   clusterSecret: { flag: null, environment: 'DHT_CLUSTER_SECRET', arity: 'value', placeholder: 'TEXT', default: null, defaultText: 'none', unit: 'text', allowed: `text of ${CLUSTER_SECRET_BYTES_MIN} to ${SECRET_CHARACTERS_MAX} bytes`, help: 'The cluster secret itself; it authenticates and encrypts the traffic between nodes.', parse: parseSecret },
   clusterSecretFile: { flag: 'cluster-secret-file', environment: 'DHT_CLUSTER_SECRET_FILE', arity: 'value', placeholder: 'FILE', default: null, defaultText: 'none', unit: 'path', help: `A file with the cluster secret, ${CLUSTER_SECRET_BYTES_MIN} bytes or more. Needed off loopback.`, ...nonEmpty('a path') },
   insecureTransport: { ...onOff, flag: 'insecure-transport', environment: 'DHT_INSECURE_TRANSPORT', default: false, defaultText: 'false', help: 'Plain TCP between the nodes, without a secret: for debugging, or inside a mesh that encrypts.' },

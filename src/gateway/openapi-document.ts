@@ -204,7 +204,7 @@ const SCHEMAS = {
   Node: {
     type: 'object',
     properties: {
-      host: text, port: integer, httpPort: { type: ['integer', 'null'] }, adminPort: { type: ['integer', 'null'] }, M: integer, N: integer, key: integer, nodeId: text, clusterId: { type: ['string', 'null'] }, incarnation: integer,
+      host: text, port: integer, httpPort: { type: ['integer', 'null'] }, adminPort: { type: ['integer', 'null'] }, M: integer, N: integer, key: integer, nodeId: text, protocolMin: integer, protocolMax: integer, clusterId: { type: ['string', 'null'] }, incarnation: integer,
       storage: { type: 'object', properties: { totalBytes: integer, freeBytes: integer, ballastBytes: integer, level: { enum: ['ample', 'low', 'full', 'read-only'] }, isReadOnly: { type: 'boolean' }, detail: text } },
       state: text, stateDetail: text, epoch: integer, successor: { anyOf: [address, { type: 'null' }] }, predecessor: { anyOf: [address, { type: 'null' }] }, successors: { type: 'array', items: address }, replicationFactor: integer, log: text,
       transport: { enum: ['tls-psk', 'plaintext'] }, files: { type: 'array', items: text }, backUpFiles: { type: 'array', items: text }, cursor: { type: ['string', 'null'] },

@@ -178,6 +178,8 @@ export class DhtNode implements NodeService {
       N: ringSize(keyBits),
       key: nodeKey(this.#address, keyBits),
       nodeId: store.nodeId,
+      protocolMin: this.#options.versions.min,
+      protocolMax: this.#options.versions.max,
       clusterId: view?.layout.clusterId ?? null,
       incarnation: store.incarnation,
       state,

@@ -106,6 +106,7 @@ export async function assembleNode(
     { handler: null, driver: null, confirmation: null };
   const position = (): number => (late.confirmation?.isConfirmed === true ? store.durablePosition() : recovered.position);
   const local: LocalNode = {
+    versions: options.versions,
     identity: () => identity,
     clusterId: () => store.layout()?.clusterId ?? null,
     position: () => ({ boot: recovered.boot, position: position() }),

@@ -13,6 +13,7 @@ import type { Disk } from '../ports/disk.ts';
 import type { Log } from '../ports/log.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { Random } from '../ports/random.ts';
+import type { VersionSpan } from '../domain/protocol-versions.ts';
 import type { NodeTuning } from './node-tuning.ts';
 
 export interface NodeDeps {
@@ -60,6 +61,8 @@ export interface NodeOptions {
   /** Milliseconds that a member is down until it is taken out of the ring; null: never. */
   readonly outAfterMs: number | null;
   readonly transport: 'tls-psk' | 'plaintext';
+  /** Of the peer protocol, that this node speaks. */
+  readonly versions: VersionSpan;
   readonly tuning: NodeTuning;
 }
 

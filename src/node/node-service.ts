@@ -42,6 +42,9 @@ export interface NodeView {
   readonly N: number;
   readonly key: number;
   readonly nodeId: string;
+  /** Versions of the peer protocol that it speaks. */
+  readonly protocolMin: number;
+  readonly protocolMax: number;
   readonly clusterId: string | null;
   readonly incarnation: number;
   readonly state: NodeState;

@@ -87,6 +87,7 @@ async function decide({ deps, options, address, meters }: StoreOpening, damaged:
   const advertise = options.advertise ?? name;
   const identity: PeerIdentity = { nodeId: random.fork('question').hex(16) as NodeId, name, advertise, incarnation: 1 };
   const local: LocalNode = {
+    versions: options.versions,
     identity: () => identity, clusterId: () => null, position: () => ({ boot: 1, position: 0 }), epoch: () => 0, onPeerSeen: () => undefined,
   };
   const handler: RequestHandler = { handle: () => Promise.reject(new Error('a node that only asks was asked')) };

@@ -22,6 +22,7 @@ import { encodeMessage, FRAME_LIMITS } from '../protocol/codec.ts';
 import { FrameDecoder, type Envelope, type Frame } from '../protocol/frame.ts';
 import { decodeHello, encodeHello, encodeRefusal, HELLO_TYPE, judgeHello, REFUSAL_TYPE, type Hello, type Refusal } from '../protocol/hello.ts';
 import type { Channel, PeerMessage } from '../protocol/message.ts';
+import { sinceVersion } from '../protocol/message-versions.ts';
 import { helloOf, type LocalNode } from './local-node.ts';
 import type { PeerMeters } from './peer-meters.ts';
 import { STALL_BYTES_MIN } from './peer-options.ts';
@@ -78,6 +79,8 @@ export class FrameStream {
   readonly #decoder = new FrameDecoder(FRAME_LIMITS);
   #state: 'greeting' | 'ready' | 'closed' | 'gone' = 'greeting';
   #peerHello: Hello | null = null;
+  /** Agreed on; 0 before HELLO. */
+  #version = 0;
   #seenEpoch: Epoch = -1;
   /** The cluster that this side said it belongs to; undefined before it said anything. */
   #saidCluster: ClusterId | null | undefined = undefined;
@@ -136,6 +139,11 @@ export class FrameStream {
     return this.#options.side === 'dialled' ? this.#options.channel : (this.#peerHello?.channel ?? this.#options.channel);
   }
 
+  /** Whether this kind of message is part of the version that the two agreed on. */
+  speaks(kind: PeerMessage['kind']): boolean {
+    return sinceVersion(kind) <= this.#version;
+  }
+
   get isBlocked(): boolean {
     return this.#isBlocked;
   }
@@ -151,6 +159,7 @@ export class FrameStream {
   /** Sends one message. Not sent: no byte of it left. */
   send(message: PeerMessage, reqId: number, deadlineMs: number): SendOutcome {
     if (this.#state !== 'ready') return { kind: 'not-sent', detail: 'the connection is not open' };
+    if (!this.speaks(message.kind)) return { kind: 'not-sent', detail: `${message.kind} isn't part of version ${this.#version}, which this peer speaks` };
     const { local, meters } = this.#deps;
     const envelope: Envelope = { reqId, epoch: local.epoch(), deadlineMs };
     const outcome = encodeMessage(message, envelope);
@@ -270,6 +279,7 @@ export class FrameStream {
       return;
     }
     this.#peerHello = theirs;
+    this.#version = verdict.version;
     this.#seenEpoch = theirs.epoch;
     local.onPeerSeen(theirs.identity, theirs.epoch, theirs.position);
     if (known !== null) return;

@@ -1,10 +1,13 @@
 /** What the connections of a node say of it, asked anew each time, and what they tell it about its peers. */
 import type { ClusterId, Epoch } from '../domain/ids.ts';
+import type { VersionSpan } from '../domain/protocol-versions.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
-import { PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN, type Hello } from '../protocol/hello.ts';
+import type { Hello } from '../protocol/hello.ts';
 import type { BootPosition, Channel } from '../protocol/message.ts';
 
 export interface LocalNode {
+  /** Of the peer protocol. */
+  readonly versions: VersionSpan;
   identity(): PeerIdentity;
   /** Null: an empty node. When it changes, each connection says so before its next frame. */
   clusterId(): ClusterId | null;
@@ -21,8 +24,8 @@ export interface LocalNode {
 
 export function helloOf(local: LocalNode, channel: Channel): Hello {
   return {
-    versionMin: PROTOCOL_VERSION_MIN,
-    versionMax: PROTOCOL_VERSION_MAX,
+    versionMin: local.versions.min,
+    versionMax: local.versions.max,
     features: 0,
     clusterId: local.clusterId(),
     identity: local.identity(),

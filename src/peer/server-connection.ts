@@ -96,6 +96,10 @@ export class ServerConnection {
       this.close({ kind: 'protocol', code: 'DHT_ERR_PEER_PROTOCOL', detail: `${request.kind} came as a request` });
       return;
     }
+    if (!this.#frames.speaks(request.kind)) {
+      this.#reply(frame.reqId, fault('DHT_ERR_PEER_VERSION', `${request.kind} isn't part of the version that was agreed on`));
+      return;
+    }
     const waitedMs = elapsedMs(this.#frames.lastReceivedAt, this.#deps.clock.monotonicNow());
     const remainingMs = frame.deadlineMs - waitedMs;
     if (remainingMs <= 0) {

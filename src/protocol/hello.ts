@@ -23,9 +23,6 @@ export const HELLO_TYPE = 1;
 export const REFUSAL_TYPE = 2;
 export const HELLO_LIMITS: FrameLimits = { headBytesMax: 4096, bodyBytesMax: 0 };
 
-export const PROTOCOL_VERSION_MIN = 1;
-export const PROTOCOL_VERSION_MAX = 1;
-
 const CHANNELS: readonly Channel[] = ['control', 'data', 'body'];
 const DETAIL_CHARS_MAX = 500;
 const HEADER_SPACE = Buffer.alloc(FRAME_HEADER_BYTES);
@@ -33,7 +30,7 @@ const HEADER_SPACE = Buffer.alloc(FRAME_HEADER_BYTES);
 export interface Hello {
   readonly versionMin: number;
   readonly versionMax: number;
-  /** Bits of optional abilities; none are defined in version 1. */
+  /** Bits of optional abilities; none are defined yet. */
   readonly features: number;
   /** Null: an empty node that looks for its ring. */
   readonly clusterId: ClusterId | null;

@@ -3,6 +3,8 @@ import type { Rules } from '../domain/rules.ts';
 import { DhtNode } from '../node/dht-node.ts';
 import type { RingOptions } from '../node/node-options.ts';
 import type { NodeTuning } from '../node/node-tuning.ts';
+import type { Random } from '../ports/random.ts';
+import type { VersionSpan } from '../domain/protocol-versions.ts';
 import type { StartProgram } from './sim-node.ts';
 
 export interface DhtProgramOptions {
@@ -10,6 +12,8 @@ export interface DhtProgramOptions {
   readonly tuning: NodeTuning;
   /** Virtual milliseconds that a member is down until it is taken out. */
   readonly outAfterMs: number;
+  /** What a process of the node with this name speaks, each time it starts. `random` is its own. */
+  readonly versionsOf: (name: string, random: Random) => VersionSpan;
   /** ALL_RULES, but for runs that must fail. */
   readonly rules: Rules;
 }
@@ -32,6 +36,7 @@ export function dhtProgram(options: DhtProgramOptions): StartProgram {
         weight: 1,
         outAfterMs: options.outAfterMs,
         transport: 'plaintext',
+        versions: options.versionsOf(`${place.host}:${place.port}`, ports.random),
         tuning: options.tuning,
       },
     );

@@ -163,6 +163,11 @@ export class SimNode {
     return this.#life?.program ?? null;
   }
 
+  /** The highest version that its process speaks; null while it has none or that is still opening. */
+  protocolMax(): number | null {
+    return this.program()?.service.view().protocolMax ?? null;
+  }
+
   gateway(): Gateway | null {
     const life = this.#life;
     if (life === null || life.program === null || !life.isOpen || this.#isPaused) return null;

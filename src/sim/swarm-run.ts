@@ -12,6 +12,7 @@ import { rulesOf } from './run-case.ts';
 import { NODE_TUNING } from '../node/node-tuning.ts';
 import type { SpaceTuning } from '../storage/space-guard.ts';
 import { dhtProgram } from './dht-program.ts';
+import { MixedVersions } from './mixed-versions.ts';
 import { SimRandom, pick } from './sim-random.ts';
 import { WholeNodeRun } from './whole-node-run.ts';
 
@@ -58,6 +59,7 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
   const outAfterMs = pick(random, OUT_AFTER_MS);
   const keyBits = pick(random, [16, 48]);
   const tombstoneAgeMs = pick(random, TOMBSTONE_AGES_MS);
+  const versions = new MixedVersions(new SimRandom(`seed ${seed}`).fork('versions'));
   const program = dhtProgram({
     ring: { keyBits, replicas: 3, tokensPerNode, candidatesPerToken: tokensPerNode === 1 ? 1 : 2 },
     tuning: {
@@ -76,6 +78,7 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
       erasure: { ...NODE_TUNING.erasure, ...QUICK_ERASURE, ageMs: tombstoneAgeMs },
     },
     outAfterMs,
+    versionsOf: (_name, own) => versions.versionsOf(own),
     rules,
   });
   return new WholeNodeRun(program, {
@@ -89,6 +92,7 @@ function shapedRun({ seed, linesMax, rules }: SwarmRunOptions, runCase: RunCase 
     restMsMax: 90_000,
     convergeMsMax: 90_000,
     runCase,
+    versions,
     tombstonesMsMax: tombstoneAgeMs <= 3_000 ? 30_000 : null,
   });
 }

@@ -19,10 +19,12 @@ import { checkLeftovers } from './checkers/leftovers.ts';
 import { checkLinearizability } from './checkers/linearizability.ts';
 import { checkListing } from './checkers/listings.ts';
 import { OBJECT_MODEL } from './checkers/object-model.ts';
+import { PROTOCOL_VERSIONS } from '../domain/protocol-versions.ts';
 import { checkPointers } from './checkers/pointers.ts';
 import { Core } from './core-end.ts';
 import type { CoreEnd, FaultPlan, FaultPlanOptions } from './fault-plan.ts';
 import { faultPlan } from './fault-plan.ts';
+import type { MixedVersions } from './mixed-versions.ts';
 import { FaultRunner } from './fault-runner.ts';
 import { History } from './history.ts';
 import type { MessageChart } from './message-chart.ts';
@@ -51,6 +53,8 @@ export interface WholeNodeRunOptions {
   readonly convergeMsMax: number;
   /** What happens, spelled out; null: what follows from the seed. */
   readonly runCase: Pick<RunCase, 'salt' | 'plan' | 'operations'> | null;
+  /** Null: all are of one build. */
+  readonly versions: MixedVersions | null;
   /** Virtual milliseconds after which no tombstone may be left once the ring is at rest; null: they outlive the run. */
   readonly tombstonesMsMax: number | null;
 }
@@ -60,6 +64,7 @@ export interface WholeNodeRunResult extends SimulationResult {
   readonly counts: ReadonlyMap<string, number>;
 }
 
+const UPGRADE_PAUSE_MS = 300;
 const SEARCH_STEPS_MAX = 1_000_000;
 /** Staged bodies that live longer aren't waited for. */
 const SHORT_TTL_MS_MAX = 5_000;
@@ -83,6 +88,7 @@ export class WholeNodeRun {
   #nextPort = 1;
   /** While faults have ended for these nodes alone. */
   #core: Core | null = null;
+  #upgrades = 0;
   #coreEnds = 0;
 
   constructor(startProgram: StartProgram, options: WholeNodeRunOptions) {
@@ -134,7 +140,7 @@ export class WholeNodeRun {
   async run(): Promise<WholeNodeRunResult> {
     const result = await this.#sim.run(() => this.#main());
     const { counts: faults } = this.#faults;
-    const counts = new Map<string, number>([...faults, ...this.#workload.counts, ['layouts', this.#cluster.layouts.count()], ['core ends', this.#coreEnds]]);
+    const counts = new Map<string, number>([...faults, ...this.#workload.counts, ['layouts', this.#cluster.layouts.count()], ['core ends', this.#coreEnds], ['upgrades at the end', this.#upgrades]]);
     if (faults.has('crash') || faults.has('crash-all')) counts.set('runs with a crash', 1);
     if (faults.has('join') || faults.has('leave')) counts.set('runs with a layout change', 1);
     return { ...result, counts };
@@ -148,6 +154,7 @@ export class WholeNodeRun {
     this.#faults.finish();
     if (plan.coreEnd !== null) await this.#endWithCore(plan.coreEnd);
     if (this.#sim.hasFailed()) return;
+    await this.#upgrade();
     this.#sim.note('run', 'all faults are over');
     if (!(await this.#rest(this.#options.restMsMax, 'came to rest'))) return;
     if (!(await this.#converge())) return;
@@ -157,6 +164,20 @@ export class WholeNodeRun {
     this.#checkHistory();
     this.#cluster.stopWatching();
     await Promise.all(this.#cluster.nodes().map((node) => node.stop()));
+  }
+
+  /** The nodes that are still of the build before, one after the other. */
+  async #upgrade(): Promise<void> {
+    const { versions } = this.#options;
+    if (versions === null || !versions.isMixed) return;
+    versions.end();
+    for (const node of this.#cluster.nodes()) {
+      if (!node.isUp() || node.protocolMax() === PROTOCOL_VERSIONS.max) continue;
+      this.#upgrades++;
+      node.kill();
+      await this.#sim.clock.sleep(UPGRADE_PAUSE_MS);
+      node.start();
+    }
   }
 
   /** All at once, as first names of one ring, or one after the other through a node that is there. */

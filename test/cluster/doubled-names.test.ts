@@ -2,6 +2,7 @@
  * Two processes where one should be: the same name on two machines, with two disks or with copies of one. However it comes
  * about, one of both is out of the ring in the end, and no write is lost.
  */
+import { PROTOCOL_VERSIONS } from '../../src/domain/protocol-versions.ts';
 import { describe, expect, test } from '@jest/globals';
 import { ALL_RULES } from '../../src/domain/rules.ts';
 import { DhtNode } from '../../src/node/dht-node.ts';
@@ -45,7 +46,7 @@ class World {
     }, {
       address: { host: 'localhost', port }, advertise: place, listenHost: host, dataDirectory: '/data',
       join, bootstrapExpect: 1, isJoinOff: false, ring: { keyBits: 48, replicas: 3, tokensPerNode: 4, candidatesPerToken: 2 },
-      zone: '', weight: 1, outAfterMs: null, transport: 'plaintext', tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
+      zone: '', weight: 1, outAfterMs: null, transport: 'plaintext', versions: PROTOCOL_VERSIONS, tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
     });
   }
 

@@ -2,6 +2,7 @@
  * Rule R16: a node whose disk was set back to an older state (a restored snapshot) is found out by its peers, answers
  * nothing under its old id, and comes back as a new member that gets everything again.
  */
+import { PROTOCOL_VERSIONS } from '../../src/domain/protocol-versions.ts';
 import { expect, test } from '@jest/globals';
 import { ALL_RULES } from '../../src/domain/rules.ts';
 import { DhtNode } from '../../src/node/dht-node.ts';
@@ -30,7 +31,7 @@ test('a restored snapshot is found out, and the node rejoins as a new member', a
     }, {
       address: { host: 'localhost', port: Number(name.split(':')[1]) }, advertise: null, listenHost: 'localhost', dataDirectory: '/data',
       join, bootstrapExpect: 1, isJoinOff: false, ring: { keyBits: 48, replicas: 3, tokensPerNode: 4, candidatesPerToken: 2 },
-      zone: '', weight: 1, outAfterMs: null, transport: 'plaintext', tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
+      zone: '', weight: 1, outAfterMs: null, transport: 'plaintext', versions: PROTOCOL_VERSIONS, tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
     });
     const until = async (what: string, condition: () => boolean): Promise<void> => {
       if (!(await sim.waitUntil(condition, 20_000, 20))) throw new Error(`not within 20 s: ${what}`);

@@ -124,7 +124,7 @@ export class FakeNode implements NodeService {
 
   view(): NodeView {
     const self = { host: 'localhost', port: 7400, key: 9 };
-    return { host: 'localhost', port: 7400, httpPort: 8080, adminPort: 9464, M: 16, N: 65536, key: 9, nodeId: ID, clusterId: ID, incarnation: 1, state: 'serving', stateDetail: 'serving', epoch: 1, successor: self, predecessor: self, successors: [self], replicationFactor: 1, storage: { totalBytes: 2 ** 40, freeBytes: 2 ** 39, ballastBytes: 0, level: 'ample', isReadOnly: false, isSlow: false, scrub: { progress: 0, lastPassAtMs: null, rotten: 0, unhealed: 0 }, detail: 'ok' }, transport: 'plaintext', progress: null, log: 'log 0.1 MB' };
+    return { host: 'localhost', port: 7400, httpPort: 8080, adminPort: 9464, M: 16, N: 65536, key: 9, nodeId: ID, protocolMin: 1, protocolMax: 2, clusterId: ID, incarnation: 1, state: 'serving', stateDetail: 'serving', epoch: 1, successor: self, predecessor: self, successors: [self], replicationFactor: 1, storage: { totalBytes: 2 ** 40, freeBytes: 2 ** 39, ballastBytes: 0, level: 'ample', isReadOnly: false, isSlow: false, scrub: { progress: 0, lastPassAtMs: null, rotten: 0, unhealed: 0 }, detail: 'ok' }, transport: 'plaintext', progress: null, log: 'log 0.1 MB' };
   }
 
   files(cursor: string | null, limit: number): Promise<FilesPage> {

@@ -1,4 +1,5 @@
 /** The ring of the assignment's cases in the simulator, under the virtual clock. */
+import { PROTOCOL_VERSIONS } from '../../src/domain/protocol-versions.ts';
 import { ALL_RULES } from '../../src/domain/rules.ts';
 import { NODE_TUNING } from '../../src/node/node-tuning.ts';
 import { dhtProgram } from '../../src/sim/dht-program.ts';
@@ -22,6 +23,7 @@ export class SimulatedRing implements SeedRing {
       ring: { keyBits: KEY_BITS, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1 },
       tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
       outAfterMs: 600_000,
+      versionsOf: () => PROTOCOL_VERSIONS,
       rules: ALL_RULES,
     });
     this.#cluster = new SimCluster(

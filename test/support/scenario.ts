@@ -2,6 +2,7 @@
  * A directed scenario on whole nodes: a ring in the simulator with a network whose times are known to the millisecond, so
  * that a test can cut a link between a message and its answer. What clients do is kept as a history.
  */
+import { PROTOCOL_VERSIONS } from '../../src/domain/protocol-versions.ts';
 import { hash } from 'node:crypto';
 import { must } from '../../src/domain/assert.ts';
 import type { OpId } from '../../src/domain/ids.ts';
@@ -31,6 +32,8 @@ export class Scenario {
   readonly sim: Simulation;
   readonly network: SimNetwork;
   readonly cluster: SimCluster;
+  /** By name, what processes of nodes of an older build speak at most. */
+  readonly protocolMax = new Map<string, number>();
   readonly #history = new History();
   #operations = 0;
 
@@ -42,6 +45,7 @@ export class Scenario {
       ring: { keyBits: KEY_BITS, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1 },
       tuning: { ...NODE_TUNING, scrub: { passMs: 5_000, pieceMs: 1, noteMs: 1_000 }, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20, space: { ...NODE_TUNING.store.space, ballastBytes: 4096, ballastPieceBytes: 1024 } }, ...tuning },
       outAfterMs: 600_000,
+      versionsOf: (name) => ({ ...PROTOCOL_VERSIONS, max: this.protocolMax.get(name) ?? PROTOCOL_VERSIONS.max }),
       rules,
     });
     const sync = { minMs: SYNC_MS, maxMs: SYNC_MS };

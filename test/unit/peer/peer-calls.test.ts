@@ -4,7 +4,9 @@ import type { BodyId, ClusterId, NodeId } from '../../../src/domain/ids.ts';
 import type { PeerTarget } from '../../../src/domain/peer-identity.ts';
 import type { Position } from '../../../src/domain/ring-position.ts';
 import type { CallOutcome } from '../../../src/peer/peer-caller.ts';
-import { encodeMessage } from '../../../src/protocol/codec.ts';
+import { decodeMessage, encodeMessage, FRAME_LIMITS } from '../../../src/protocol/codec.ts';
+import { FrameDecoder } from '../../../src/protocol/frame.ts';
+import { HELLO_TYPE } from '../../../src/protocol/hello.ts';
 import type { FindSuccessorRequest, PeerReply, PrepareRequest } from '../../../src/protocol/message.ts';
 import { helloBytes } from './hello-bytes.ts';
 import { CLUSTER, inWorld, type PeerNode } from './sim-world.ts';
@@ -20,6 +22,53 @@ const never = (): Promise<PeerReply> => new Promise(() => {});
 function prepare(bytes: number): PrepareRequest {
   return { kind: 'prepare', epoch: 1, name: 'x', ballot: ZERO_BALLOT, staged: { bodyId: '1'.repeat(32) as BodyId, sha256: '2'.repeat(64) }, body: Buffer.alloc(bytes, 3) };
 }
+
+describe('between a node of the build before and one of today\'s', () => {
+  const DIGESTS = { kind: 'digests', epoch: 1, root: '0'.repeat(16), pages: null } as const;
+
+  test('what the older doesn\'t know is not sent, either way, and everything else is', async () => {
+    await inWorld(31, {}, async ({ node }) => {
+      const [a, b] = [await node(A, '1'), await node(B, '2')];
+      a.self.versions = { min: 1, max: 1 };
+      for (const [from, to] of [[a, B], [b, A]] as const) {
+        expect(await from.client.call(at(to), DIGESTS, 1000)).toMatchObject({ kind: 'not-sent', detail: expect.stringContaining('version 1') });
+        expect(await from.client.call(at(to), ASK, 1000)).toMatchObject({ kind: 'reply' });
+      }
+      await a.stop();
+      await b.stop();
+    });
+  });
+
+  test('what comes all the same is refused as a request, and the connection lives on', async () => {
+    await inWorld(32, {}, async ({ node, network, sleep }) => {
+      const b = await node(B, '2');
+      const stream = await network.endpoint('old:1').dial({ host: 'b', port: 1 }, 1000);
+      const frames: PeerReply['kind'][] = [];
+      const decoder = new FrameDecoder(FRAME_LIMITS);
+      let isClosed = false;
+      stream.start({
+        onBytes: (bytes) => {
+          decoder.push(bytes);
+          for (let frame = decoder.next(); frame.kind === 'frame'; frame = decoder.next()) {
+            const decoded = frame.type === HELLO_TYPE ? null : decodeMessage(frame);
+            if (decoded?.kind === 'message') frames.push(decoded.message.kind as PeerReply['kind']);
+          }
+        },
+        onDrain: () => {}, onClose: () => { isClosed = true; },
+      });
+      stream.write([helloBytes()]);
+      for (const [i, request] of ([DIGESTS, ASK] as const).entries()) {
+        const encoded = encodeMessage(request, { reqId: i + 1, epoch: 1, deadlineMs: 1000 });
+        if (encoded.kind === 'encoded') stream.write(encoded.chunks);
+      }
+      await sleep(500);
+      expect(frames).toEqual(['fault', 'find-successor-reply']);
+      expect(isClosed).toBe(false);
+      stream.destroy();
+      await b.stop();
+    });
+  });
+});
 
 describe('a call', () => {
   test('comes back with the reply and its sender', async () => {

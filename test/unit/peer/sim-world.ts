@@ -1,4 +1,5 @@
 /** A small simulated world for tests of peers: an event queue, a network, and nodes that speak the real protocol on it. */
+import { PROTOCOL_VERSIONS, type VersionSpan } from '../../../src/domain/protocol-versions.ts';
 import type { ClusterId, NodeId } from '../../../src/domain/ids.ts';
 import type { PeerIdentity } from '../../../src/domain/peer-identity.ts';
 import type { LocalNode } from '../../../src/peer/local-node.ts';
@@ -42,7 +43,7 @@ export interface PeerNode {
   readonly log: RecordingLog;
   readonly seen: { readonly peer: PeerIdentity; readonly epoch: number; readonly boot: { readonly boot: number; readonly position: number } }[];
   /** What the node says of itself; may be changed at any time. */
-  readonly self: { identity: PeerIdentity; clusterId: ClusterId | null; epoch: number };
+  readonly self: { identity: PeerIdentity; clusterId: ClusterId | null; epoch: number; versions: VersionSpan };
   answer: Answer;
   stop(): Promise<void>;
 }
@@ -74,9 +75,11 @@ async function startNode(sim: Simulation, network: SimNetwork, name: string, idD
     identity: { nodeId: idDigit.repeat(32) as NodeId, name, advertise: name, incarnation: 1 } as PeerIdentity,
     clusterId: CLUSTER as ClusterId | null,
     epoch: 1,
+    versions: PROTOCOL_VERSIONS as VersionSpan,
   };
   const seen: PeerNode['seen'] = [];
   const local: LocalNode = {
+    get versions() { return self.versions; },
     identity: () => self.identity,
     clusterId: () => self.clusterId,
     position: () => ({ boot: self.identity.incarnation, position: 100 }),

@@ -227,7 +227,7 @@ export class StandInWorld {
     };
     return {
       host: place.host, port: place.port, httpPort: null, adminPort: null, M: KEY_BITS, N: 2 ** KEY_BITS, key: nodeKey(place, KEY_BITS), nodeId: id(own),
-      clusterId: id('cluster'), incarnation: 1, state, stateDetail: '', epoch: this.#epoch, successor: at(1),
+      protocolMin: 1, protocolMax: 2, clusterId: id('cluster'), incarnation: 1, state, stateDetail: '', epoch: this.#epoch, successor: at(1),
       predecessor: at(this.#fault === 'wrong pointer' ? -2 : -1),
       successors: [1, 2, 3, 4].filter((offset) => offset < Math.max(2, ring.length)).map(at), replicationFactor: 3, storage: { totalBytes: 2 ** 40, freeBytes: 2 ** 39, ballastBytes: 0, level: 'ample', isReadOnly: false, isSlow: false, scrub: { progress: 0, lastPassAtMs: null, rotten: 0, unhealed: 0 }, detail: 'ok' }, transport: 'plaintext', progress: null, log: '',
     };

@@ -19,7 +19,7 @@ function run(seed: number, fault: PlantedFault): Promise<WholeNodeRunResult> {
     restMsMax: 60_000,
     convergeMsMax: 30_000,
     runCase: null,
-    tombstonesMsMax: null,
+    versions: null, tombstonesMsMax: null,
   }).run();
 }
 
