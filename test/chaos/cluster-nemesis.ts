@@ -15,12 +15,16 @@ export interface ClusterNemesisOptions {
   readonly replicasMax: number;
 }
 
+/** What it does to a release. */
+export type ShakenRelease = Pick<ClusterRing, 'replicas' | 'ordinals' | 'pods' | 'podName' | 'deletePod' | 'evict' | 'killContainer' | 'scale' | 'loseVolume' | 'rollingRestart' | 'upgrade'
+| 'partition' | 'healPartitions' | 'cutNodeOf' | 'killNodeOf' | 'healNodes' | 'drainNodeOf' | 'untilWhole'>;
+
 /** Milliseconds a ring may take to be whole before a volume is lost; then none is. */
 const WHOLE_MS_MAX = 120_000;
 
 export class ClusterNemesis {
   readonly counts = new Map<string, number>();
-  readonly #ring: ClusterRing;
+  readonly #ring: ShakenRelease;
   readonly #random: SimRandom;
   readonly #options: ClusterNemesisOptions;
   readonly #note: (what: string) => void;
@@ -28,7 +32,7 @@ export class ClusterNemesis {
   #isCalm = false;
   #active = 0;
 
-  constructor(ring: ClusterRing, random: SimRandom, options: ClusterNemesisOptions, note: (what: string) => void) {
+  constructor(ring: ShakenRelease, random: SimRandom, options: ClusterNemesisOptions, note: (what: string) => void) {
     this.#ring = ring;
     this.#random = random;
     this.#options = options;

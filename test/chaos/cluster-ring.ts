@@ -12,25 +12,34 @@
 import { NetworkingV1Api, KubeConfig } from '@kubernetes/client-node';
 import type { ExplainView, NodeView, RingView } from '../../src/node/node-service.ts';
 import { CHART } from '../chart/chart-files.ts';
-import type { AuditedNode } from '../histories/audit.ts';
-import { command, fullname, helm, imageSets, install, KubeClient, uninstall, until, type PodState } from '../kube/kube-client.ts';
-import { adminJson } from '../kube/ring-watch.ts';
+import { command, fullname, helm, imageSets, install, isCommandSet, KubeClient, uninstall, until, type PodState } from '../kube/kube-client.ts';
+import { adminJson, metric } from '../kube/ring-watch.ts';
+import type { Capability, ChaosNode, ChaosRing } from './chaos-ring.ts';
+import type { PodWatch } from './pod-watch.ts';
 
 const REFRESH_MS = 250;
 const GATEWAY_PORT = 8080;
 const ADMIN_PORT = 9464;
+const PEER_PORT = 7400;
+const ENDED_MS_MAX = 120_000;
+/** Nobody listens there: a pod without an address is one that can't be reached. */
+const NOWHERE = 'http://127.0.0.1:1';
 
-export class PodNode implements AuditedNode {
+class PodNode implements ChaosNode {
+  readonly ordinal: number;
+  readonly isReady: boolean;
   readonly name: string;
   readonly ip: string;
 
-  constructor(name: string, ip: string) {
-    this.name = name;
-    this.ip = ip;
+  constructor(ordinal: number, podName: string, pod: PodState | null) {
+    this.ordinal = ordinal;
+    this.name = `${podName}:${PEER_PORT}`;
+    this.isReady = pod?.isReady === true && !pod.isEnding;
+    this.ip = pod?.ip ?? '';
   }
 
   get url(): string {
-    return `http://${this.ip}:${GATEWAY_PORT}`;
+    return this.ip === '' ? NOWHERE : `http://${this.ip}:${GATEWAY_PORT}`;
   }
 
   objectUrl(key: string): string {
@@ -48,16 +57,25 @@ export class PodNode implements AuditedNode {
   view(): Promise<NodeView> {
     return adminJson(this.ip, '/v1/node');
   }
+
+  metric(name: string, labels = ''): Promise<number | null> {
+    return metric(this.ip, name, labels);
+  }
 }
 
-export class ClusterRing {
+export class ClusterRing implements ChaosRing {
   readonly client: KubeClient;
   readonly release: string;
+  readonly capabilities: ReadonlySet<Capability> = new Set<Capability>(['evict']);
   readonly #sets: readonly string[];
   readonly #networking: NetworkingV1Api;
   #replicas: number;
   #pods: readonly PodState[] = [];
   #isWatching = false;
+  #serviceUrl = '';
+  #watch: PodWatch | null = null;
+  /** Processes that were ended, by pod: until another one runs, the pod counts as not ready whatever Kubernetes still says. */
+  readonly #ended = new Map<string, { readonly uid: string; readonly restarts: number }>();
   readonly #cutNodes = new Set<string>();
   readonly #deadNodes = new Set<string>();
   readonly #policies = new Set<string>();
@@ -72,8 +90,16 @@ export class ClusterRing {
     this.#networking = config.makeApiClient(NetworkingV1Api);
   }
 
+  whyNot(): string {
+    return 'a cluster can not do that to a pod';
+  }
+
   get replicas(): number {
     return this.#replicas;
+  }
+
+  get serviceUrl(): string {
+    return this.#serviceUrl;
   }
 
   /** As last seen; those that are ending too. */
@@ -81,9 +107,15 @@ export class ClusterRing {
     return this.#pods;
   }
 
-  /** Pods that a client may ask, dead ones too. */
-  get members(): readonly PodNode[] {
-    return this.#pods.filter(({ ip }) => ip !== '').map(({ name, ip }) => new PodNode(name, ip));
+  /** Wanted pods, those that don't exist too, and pods that are leaving; never none, because clients go on asking. */
+  get nodes(): readonly PodNode[] {
+    const count = Math.max(1, this.#replicas, ...this.#pods.map(({ name }) => Number(name.slice(name.lastIndexOf('-') + 1)) + 1));
+    return Array.from({ length: count }, (_, ordinal) => {
+      const pod = this.#pods.find(({ name }) => name === this.podName(ordinal)) ?? null;
+      const ended = this.#ended.get(this.podName(ordinal));
+      const isSame = pod !== null && ended !== undefined && pod.uid === ended.uid && pod.restarts === ended.restarts;
+      return new PodNode(ordinal, this.podName(ordinal), pod !== null && isSame ? { ...pod, isReady: false } : pod);
+    });
   }
 
   pod(ordinal: number): PodState {
@@ -109,6 +141,7 @@ export class ClusterRing {
   /** Begins to follow the pods. */
   async watch(): Promise<void> {
     this.#pods = await this.client.pods(this.release);
+    this.#serviceUrl = await this.client.serviceUrl(this.release);
     if (this.#isWatching) return;
     this.#isWatching = true;
     void (async () => {
@@ -119,12 +152,52 @@ export class ClusterRing {
     })();
   }
 
-  stop(): void {
+  /** Whose logs and ends are told from now on. */
+  follow(watch: PodWatch): void {
+    this.#watch = watch;
+  }
+
+  get unexpectedEnds(): readonly string[] {
+    return this.#watch?.unexpectedEnds ?? [];
+  }
+
+  neverLogged(): Promise<readonly string[]> {
+    return Promise.resolve(this.#watch?.neverLogged ?? []);
+  }
+
+  async openFiles(): Promise<ReadonlyMap<string, number>> {
+    const files = new Map<string, number>();
+    for (const { name, uid, restarts, ip, isReady } of this.#pods) {
+      const count = isReady ? await metric(ip, 'process_open_fds') : null;
+      if (count !== null) files.set(`${name} (${uid.slice(0, 8)}, start ${restarts + 1})`, count);
+    }
+    return files;
+  }
+
+  async stop(isKept: boolean): Promise<string> {
     this.#isWatching = false;
+    if (!isKept) await this.client.remove();
+    return `namespace ${this.client.namespace}`;
+  }
+
+  /** SIGKILL where the environment has a command for it, deletion with grace 0 elsewhere. */
+  async kill(ordinals: readonly number[]): Promise<void> {
+    await Promise.all(ordinals.map((ordinal) => (isCommandSet('DHT_TEST_CONTAINER_KILL') ? this.killContainer(ordinal) : this.deletePod(ordinal, 0))));
+  }
+
+  async restart(ordinal: number): Promise<void> {
+    const { uid } = this.pod(ordinal);
+    await this.deletePod(ordinal);
+    await until(() => Promise.resolve(!this.#pods.some((pod) => pod.uid === uid)), ENDED_MS_MAX, `${this.podName(ordinal)} has ended`);
+  }
+
+  async loseVolumes(ordinals: readonly number[]): Promise<void> {
+    await Promise.all(ordinals.map((ordinal) => this.loseVolume(ordinal)));
   }
 
   /** grace 0: SIGTERM and SIGKILL shortly after, and the next pod may start before that. */
   async deletePod(ordinal: number, gracePeriodSeconds?: number): Promise<void> {
+    this.#noteEnd(ordinal);
     await this.#ignoringAbsent(gracePeriodSeconds === undefined
       ? this.client.core.deleteNamespacedPod({ namespace: this.client.namespace, name: this.podName(ordinal) })
       : this.client.deletePod(this.podName(ordinal), gracePeriodSeconds));
@@ -136,16 +209,18 @@ export class ClusterRing {
     const pod = items.find(({ metadata }) => metadata?.name === this.podName(ordinal));
     const id = pod?.status?.containerStatuses?.find(({ name }) => name === 'dht')?.containerID?.replace(/^.*:\/\//, '');
     if (id === undefined || pod?.spec?.nodeName === undefined) throw new Error(`${this.podName(ordinal)} has no container`);
+    this.#noteEnd(ordinal);
     await this.#byEnvironment('DHT_TEST_CONTAINER_KILL', nodeNumber(pod.spec.nodeName), id);
   }
 
-  /** Whether the disruption budget allowed it. */
+  /** Whether the disruption budget allowed it; doesn't wait for the end. */
   async evict(ordinal: number): Promise<boolean> {
     const name = this.podName(ordinal);
     const { namespace } = this.client;
     const status = await this.client.core.createNamespacedPodEviction({ namespace, name, body: { metadata: { name, namespace } } })
       .then(() => 201, (error: unknown) => (error as { code?: number }).code ?? 0);
     if (status !== 201 && status !== 429 && status !== 404) throw new Error(`eviction of ${name}: ${status}`);
+    if (status === 201) this.#noteEnd(ordinal);
     return status === 201;
   }
 
@@ -245,6 +320,32 @@ export class ClusterRing {
     return node;
   }
 
+  /** Ends every fault. */
+  async heal(): Promise<void> {
+    await this.healPartitions();
+    await this.healNodes();
+  }
+
+  async untilReady(ordinals: readonly number[], deadlineMs: number): Promise<number> {
+    return await until(() => {
+      const { nodes } = this;
+      return Promise.resolve(ordinals.every((ordinal) => nodes[ordinal]?.isReady === true));
+    }, deadlineMs, `pods ${ordinals.join(', ')} are ready`);
+  }
+
+  pause(): Promise<void> { return this.#impossible(); }
+  resume(): Promise<void> { return this.#impossible(); }
+  link(): Promise<void> { return this.#impossible(); }
+  swapAddresses(): Promise<void> { return this.#impossible(); }
+  impersonate(): Promise<void> { return this.#impossible(); }
+  fillDisk(): Promise<void> { return this.#impossible(); }
+  freeDisk(): Promise<void> { return this.#impossible(); }
+  damage(): Promise<number> { return this.#impossible(); }
+  apiFault(): Promise<void> { return this.#impossible(); }
+  shiftClock(): Promise<void> { return this.#impossible(); }
+  slow(): Promise<void> { return this.#impossible(); }
+  foundAnew(): Promise<ReadonlySet<string>> { return this.#impossible(); }
+
   /** What is missing until all wanted pods serve and all copies are where they belong; null: nothing. */
   async lack(): Promise<string | null> {
     try {
@@ -252,7 +353,7 @@ export class ClusterRing {
       if (pods.length !== this.#replicas) return `${pods.length} pods, ${this.#replicas} are wanted`;
       const unready = pods.filter(({ isReady, isEnding }) => !isReady || isEnding);
       if (unready.length > 0) return `${unready.map(({ name, isEnding }) => `${name} is ${isEnding ? 'ending' : 'not ready'}`).join(', ')}`;
-      const nodes = pods.map(({ name, ip }) => new PodNode(name, ip));
+      const nodes = pods.map((pod, i) => new PodNode(i, pod.name, pod));
       const rings = await Promise.all(nodes.map((node) => node.ring()));
       for (const [i, ring] of rings.entries()) {
         const name = nodes[i]?.name ?? '';
@@ -273,6 +374,15 @@ export class ClusterRing {
     return await until(async () => (last = await this.lack()) === null, deadlineMs, 'the ring is whole').catch(() => {
       throw new Error(`the ring is not whole after ${deadlineMs} ms: ${String(last)}`);
     });
+  }
+
+  #impossible(): Promise<never> {
+    return Promise.reject(new Error(this.whyNot()));
+  }
+
+  #noteEnd(ordinal: number): void {
+    const pod = this.#pods.find(({ name }) => name === this.podName(ordinal));
+    if (pod !== undefined) this.#ended.set(pod.name, { uid: pod.uid, restarts: pod.restarts });
   }
 
   async #untilRolledOut(): Promise<void> {

@@ -1,42 +1,44 @@
-/**
- * Looks at a release from outside while it is shaken: every pod's log is kept, as pods and their logs go away together;
- * every ring that a pod says it is in; every container that ended by itself.
- */
+/** The pods of a release while they are shaken: every log is kept, as a pod's log goes with it, and every container that ended by itself is told. */
 import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { KubeConfig, Log, type V1Pod } from '@kubernetes/client-node';
-import type { NodeView } from '../../src/node/node-service.ts';
-import { adminJson, metric } from '../kube/ring-watch.ts';
-import type { ClusterRing } from './cluster-ring.ts';
+import type { KubeClient } from '../kube/kube-client.ts';
 
 const LOOK_MS = 1_000;
 /** Killed by a signal from outside, or ended as asked. */
 const EXPECTED_CODES: readonly number[] = [0, 137, 143];
 /** What a node must never log. */
-const NEVER_LOGGED = /unhandled|uncaughtException|assertion/i;
+const NEVER_LOGGED = /unhandled|uncaughtException|assertion|met an error of its own/i;
 
-export class ClusterMonitor {
-  /** Ids of every ring that was seen. */
-  readonly clusterIds = new Set<string>();
-  readonly wrong: string[] = [];
+export class PodWatch {
+  readonly unexpectedEnds: string[] = [];
+  readonly neverLogged: string[] = [];
   /** Containers that ended, by exit code. */
   readonly ends = new Map<number, number>();
-  underReplicatedMax = 0;
-  readonly #ring: ClusterRing;
+  readonly #client: KubeClient;
+  readonly #release: string;
   readonly #directory: string;
   readonly #config = new KubeConfig();
   readonly #followed = new Set<string>();
-  readonly #ended = new Set<string>();
+  readonly #seen = new Set<string>();
   #isRunning = true;
   readonly #loop: Promise<void>;
 
-  constructor(ring: ClusterRing, directory: string) {
-    this.#ring = ring;
+  private constructor(client: KubeClient, release: string, directory: string) {
+    this.#client = client;
+    this.#release = release;
     this.#directory = directory;
     this.#config.loadFromDefault();
     this.#loop = this.#run();
+  }
+
+  /** Logs go to the directory. */
+  static async begin(client: KubeClient, release: string, directory: string): Promise<PodWatch> {
+    await mkdir(directory, { recursive: true });
+    return new PodWatch(client, release, directory);
   }
 
   async end(): Promise<void> {
@@ -52,22 +54,11 @@ export class ClusterMonitor {
   }
 
   async #look(): Promise<void> {
-    const { client, release } = this.#ring;
-    const { items } = await client.core.listNamespacedPod({ namespace: client.namespace, labelSelector: `app.kubernetes.io/instance=${release},app.kubernetes.io/component=node` });
+    const { items } = await this.#client.core.listNamespacedPod({ namespace: this.#client.namespace, labelSelector: `app.kubernetes.io/instance=${this.#release},app.kubernetes.io/component=node` });
     for (const pod of items) {
       this.#noteEnd(pod);
       this.#follow(pod);
     }
-    let underReplicated = 0;
-    await Promise.all(this.#ring.pods.filter(({ ip, isReady }) => ip !== '' && isReady).map(async ({ ip, name }) => {
-      const view = await adminJson<NodeView>(ip, '/v1/node').catch(() => null);
-      if (view !== null && view.clusterId !== null && !this.clusterIds.has(view.clusterId)) {
-        this.clusterIds.add(view.clusterId);
-        if (this.clusterIds.size > 1) this.wrong.push(`${name} is in a second ring, ${view.clusterId}`);
-      }
-      underReplicated = Math.max(underReplicated, await metric(ip, 'dht_replication_under_replicated_objects') ?? 0);
-    }));
-    this.underReplicatedMax = Math.max(this.underReplicatedMax, underReplicated);
   }
 
   #noteEnd(pod: V1Pod): void {
@@ -75,10 +66,10 @@ export class ClusterMonitor {
       if (name !== 'dht') continue;
       const terminated = lastState?.terminated ?? state?.terminated;
       const id = terminated?.containerID ?? containerID ?? '';
-      if (terminated === undefined || this.#ended.has(id)) continue;
-      this.#ended.add(id);
+      if (terminated === undefined || this.#seen.has(id)) continue;
+      this.#seen.add(id);
       this.ends.set(terminated.exitCode, (this.ends.get(terminated.exitCode) ?? 0) + 1);
-      if (!EXPECTED_CODES.includes(terminated.exitCode) || terminated.reason === 'OOMKilled') this.wrong.push(`${pod.metadata?.name ?? ''} ended by itself: code ${terminated.exitCode}, ${terminated.reason ?? ''}`);
+      if (!EXPECTED_CODES.includes(terminated.exitCode) || terminated.reason === 'OOMKilled') this.unexpectedEnds.push(`${pod.metadata?.name ?? ''} ended by itself: code ${terminated.exitCode}, ${terminated.reason ?? ''}`);
     }
   }
 
@@ -95,7 +86,7 @@ export class ClusterMonitor {
     const through = new PassThrough();
     const lines = createInterface(through);
     lines.on('line', (line) => {
-      if (NEVER_LOGGED.test(line)) this.wrong.push(`${name} logged: ${line.slice(0, 300)}`);
+      if (NEVER_LOGGED.test(line)) this.neverLogged.push(`${name} logged: ${line.slice(0, 300)}`);
       file.write(`${line}\n`);
     });
     lines.on('close', () => { file.end(); });
