@@ -91,7 +91,7 @@ async function play(scenario: ClusterScenario): Promise<Verdict> {
   const watch = await PodWatch.begin(client, release, path.join(directory, `logs-${scenario.name}`));
   ring.follow(watch);
   const verdict = await runScenario(ring, { ...scenario, needs: [], steps: (_ring, stage) => scenario.steps(ring, stage) }, {
-    seed, clients: Number(values.clients), directory, wholeMsMax: WHOLE_MS_MAX, print: (line) => { console.log(line); },
+    seed, clients: Number(values.clients), directory, wholeMsMax: WHOLE_MS_MAX, keyPrefix: `chaos/${scenario.name}-${Date.now().toString(36)}/`, print: (line) => { console.log(line); },
   });
   await watch.end();
   const load = await k6?.end() ?? { wrong: [], summary: [] };

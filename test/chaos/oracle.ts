@@ -34,6 +34,8 @@ export interface OracleOptions {
   readonly auditMsMax?: number;
   /** False: what is slow or refused too often is told and not wrong, because the machine does much else. */
   readonly areSpeedsChecked?: boolean;
+  /** Before every key: a ring that outlives the run must not have had any of them. */
+  readonly keyPrefix?: string;
 }
 
 export interface TimelineEntry {
@@ -98,7 +100,7 @@ export async function runScenario(ring: ChaosRing, scenario: Scenario, options: 
     options.print(`  ${seconds().toFixed(1).padStart(6)} s  ${ok} answered, ${refused} refused, ${unknown} unknown; ${ring.nodes.filter(({ isReady }) => isReady).length} of ${ring.replicas} ready`);
   }, PROGRESS_MS);
   try {
-    const worked = workload(options.clients, deps, random, keys, () => isOver, THINK_MS_MAX, SET_PAUSE_MS).then(() => null, textOf);
+    const worked = workload(options.clients, deps, random, keys, () => isOver, THINK_MS_MAX, SET_PAUSE_MS, options.keyPrefix).then(() => null, textOf);
     const acted = scenario.steps(ring, stage).then(() => null, textOf);
     // Told at once: a long scenario plays on to its end.
     void worked.then((error) => { if (error !== null) fail(`the clients ended: ${error}`); });
@@ -115,7 +117,7 @@ export async function runScenario(ring: ChaosRing, scenario: Scenario, options: 
       tell('figure', `whole ${(wholeMs / 1000).toFixed(1)} s after the last fault`);
       const { nodes } = ring;
       await auditReads(nodes, deps, [...keys], random);
-      for (const text of await auditListings(nodes, history.lines)) fail(text);
+      for (const text of await auditListings(nodes, history.lines, options.keyPrefix)) fail(text);
       const { lacking, lost, waitedMs } = await auditReplicas(nodes, history.lines, [...keys], random, options.auditMsMax);
       for (const text of lost) fail(text);
       if (lacking > 0) fail(`${lacking} keys lack a copy on a replica ${(waitedMs / 1000).toFixed(0)} s after the ring was whole (a majority holds them)`);

@@ -33,16 +33,17 @@ export async function auditReads(nodes: readonly AuditedNode[], deps: ClientDeps
 }
 
 /** The listing of every node has each name of the set that was acknowledged, and none that certainly wasn't stored. */
-export async function auditListings(nodes: readonly AuditedNode[], lines: readonly HistoryLine[]): Promise<string[]> {
+export async function auditListings(nodes: readonly AuditedNode[], lines: readonly HistoryLine[], prefix = ''): Promise<string[]> {
   const wrong: string[] = [];
-  const writes = entriesOf(lines).filter(({ key, op }) => key.startsWith('set/') && op.f === 'put');
+  const set = `${prefix}set/`;
+  const writes = entriesOf(lines).filter(({ key, op }) => key.startsWith(set) && op.f === 'put');
   const acknowledged = writes.filter(({ result }) => result?.kind === 'stored').map(({ key }) => key);
   const possible = new Set(writes.filter(({ result }) => result?.kind !== 'precondition-failed').map(({ key }) => key));
   for (const node of nodes) {
     const names = new Set<string>();
     let cursor: string | undefined;
     do {
-      const query = new URLSearchParams({ prefix: 'set/', ...(cursor !== undefined && { cursor }) });
+      const query = new URLSearchParams({ prefix: set, ...(cursor !== undefined && { cursor }) });
       const response = await fetch(`${node.url}/v1/objects?${query}`);
       const page = await response.json() as { objects?: { name: string }[]; cursor?: string };
       if (!response.ok) throw new Error(`no listing through ${node.name}: ${JSON.stringify(page)}`);

@@ -32,14 +32,14 @@ export class Availability {
   }
 }
 
-/** Runs clients until `isOver`; every key that they touch is added to `keys`. */
-export async function workload(clients: number, deps: ClientDeps, random: SimRandom, keys: Set<string>, isOver: () => boolean, thinkMsMax = THINK_MS_MAX, setPauseMs = SET_PAUSE_MS): Promise<void> {
+/** Runs clients until `isOver`; every key that they touch begins with `prefix` and is added to `keys`. */
+export async function workload(clients: number, deps: ClientDeps, random: SimRandom, keys: Set<string>, isOver: () => boolean, thinkMsMax = THINK_MS_MAX, setPauseMs = SET_PAUSE_MS, prefix = ''): Promise<void> {
   const known = new KnownVersions();
   const uses = new Map<number, number>();
   const keyOf = (slot: number): string => {
     const used = uses.get(slot) ?? 0;
     uses.set(slot, used + 1);
-    const key = `k/${slot}-${Math.floor(used / OPERATIONS_PER_KEY)}`;
+    const key = `${prefix}k/${slot}-${Math.floor(used / OPERATIONS_PER_KEY)}`;
     keys.add(key);
     return key;
   };
@@ -55,7 +55,7 @@ export async function workload(clients: number, deps: ClientDeps, random: SimRan
   const setClient = async (): Promise<void> => {
     const one = new RegisterClient('set', deps, random.fork('set'), known);
     for (let i = 0; !isOver(); i++) {
-      const key = `set/${String(i).padStart(5, '0')}`;
+      const key = `${prefix}set/${String(i).padStart(5, '0')}`;
       keys.add(key);
       await one.put(key, { kind: 'absent' });
       await pause(setPauseMs);
