@@ -24,6 +24,7 @@ interface PodSpec {
   readonly containers: readonly [Container];
   readonly volumes: readonly { readonly name: string }[];
   readonly enableServiceLinks: boolean;
+  readonly shareProcessNamespace: boolean;
   readonly securityContext: Readonly<Record<string, unknown>>;
   readonly serviceAccountName: string;
 }
@@ -146,6 +147,8 @@ test('nothing needs more rights than the restricted pod security standard gives'
   expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
   expect(container.securityContext).toEqual({ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
   expect(pod.enableServiceLinks).toBe(false);
+  // A signal during the start ends the process, as it does anywhere but for process 1.
+  expect(pod.shareProcessNamespace).toBe(true);
   expect(Object.keys(container.resources.limits)).toEqual(['memory']);
   const text = readText(BASE);
   for (const forbidden of ['hostPath', 'hostNetwork', 'hostPort', 'privileged', 'ClusterRole']) expect(text).not.toContain(forbidden);
