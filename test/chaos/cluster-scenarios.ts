@@ -25,6 +25,10 @@ const WHOLE_MS_MAX = 420_000;
 const DETECTION_MS_MAX = 3_000;
 /** Until a pod ends that was scaled away: drain delay, hand-over, receipts. */
 const END_MS_MAX = 420_000;
+const REPLICAS_MIN = 3;
+const REPLICAS_MAX = 5;
+/** Longer than it takes to reap a leaver that was killed. */
+const ALONE_MS_MAX = 180_000;
 
 export const CLUSTER_SCENARIOS: readonly ClusterScenario[] = [
   {
@@ -187,11 +191,17 @@ export function randomChaos(minutes: number): ClusterScenario {
   return {
     number: 30, name: 'random', about: `random chaos for ${minutes} minutes`, replicas: 3, commands: [],
     steps: async (ring, stage) => {
-      const nemesis = new ClusterNemesis(ring, stage.random, { replicasMin: 3, replicasMax: 5 }, (what) => { stage.note(what); });
+      const nemesis = new ClusterNemesis(ring, stage.random, { replicasMin: REPLICAS_MIN, replicasMax: REPLICAS_MAX }, (what) => { stage.note(what); });
       const run = nemesis.run();
       await Promise.race([stage.pause(minutes * 60_000), run]);
       nemesis.end();
       await run;
+      // Two leavers that were killed before they could hand over are wanted back: without them some arcs have no majority.
+      const isWhole = await ring.untilWhole(ALONE_MS_MAX).then(() => true, () => false);
+      if (!isWhole) {
+        stage.note(`scale to ${REPLICAS_MAX}: killed leavers have to return`);
+        await ring.scale(REPLICAS_MAX);
+      }
       stage.say(`faults: ${[...nemesis.counts].map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
     },
   };

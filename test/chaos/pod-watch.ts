@@ -12,9 +12,9 @@ const LOOK_MS = 1_000;
 const EXPECTED_CODES: readonly number[] = [0, 137, 143];
 /** What a node must never log. */
 const NEVER_LOGGED = /unhandled|uncaughtException|assertion|met an error of its own/i;
+const EARLY = 'DHT_ERR_DATA_DIR_IN_USE';
 
 export class PodWatch {
-  readonly unexpectedEnds: string[] = [];
   readonly neverLogged: string[] = [];
   /** Containers that ended, by exit code. */
   readonly ends = new Map<number, number>();
@@ -22,6 +22,9 @@ export class PodWatch {
   readonly #release: string;
   readonly #directory: string;
   readonly #config = new KubeConfig();
+  readonly #unexpected: { readonly uid: string; readonly code: number; readonly text: string }[] = [];
+  /** Pods that met the process of the one before: it may outlive a deletion by force, and the new one gives up until the next start. */
+  readonly #early = new Set<string>();
   readonly #followed = new Set<string>();
   readonly #seen = new Set<string>();
   #isRunning = true;
@@ -39,6 +42,10 @@ export class PodWatch {
   static async begin(client: KubeClient, release: string, directory: string): Promise<PodWatch> {
     await mkdir(directory, { recursive: true });
     return new PodWatch(client, release, directory);
+  }
+
+  get unexpectedEnds(): readonly string[] {
+    return this.#unexpected.filter(({ uid, code }) => code !== 1 || !this.#early.has(uid)).map(({ text }) => text);
   }
 
   async end(): Promise<void> {
@@ -69,7 +76,9 @@ export class PodWatch {
       if (terminated === undefined || this.#seen.has(id)) continue;
       this.#seen.add(id);
       this.ends.set(terminated.exitCode, (this.ends.get(terminated.exitCode) ?? 0) + 1);
-      if (!EXPECTED_CODES.includes(terminated.exitCode) || terminated.reason === 'OOMKilled') this.unexpectedEnds.push(`${pod.metadata?.name ?? ''} ended by itself: code ${terminated.exitCode}, ${terminated.reason ?? ''}`);
+      if (!EXPECTED_CODES.includes(terminated.exitCode) || terminated.reason === 'OOMKilled') {
+        this.#unexpected.push({ uid: pod.metadata?.uid ?? '', code: terminated.exitCode, text: `${pod.metadata?.name ?? ''} ended by itself: code ${terminated.exitCode}, ${terminated.reason ?? ''}` });
+      }
     }
   }
 
@@ -86,6 +95,7 @@ export class PodWatch {
     const through = new PassThrough();
     const lines = createInterface(through);
     lines.on('line', (line) => {
+      if (line.includes(EARLY)) this.#early.add(uid);
       if (NEVER_LOGGED.test(line)) this.neverLogged.push(`${name} logged: ${line.slice(0, 300)}`);
       file.write(`${line}\n`);
     });
