@@ -68,7 +68,7 @@ withPromtool('each alert fires when it should, and not when it should not', () =
   const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', UNIT], { encoding: 'utf8' });
   expect(`${stdout}${stderr}`).toContain('SUCCESS');
   expect(status).toBe(0);
-}, 120_000);
+}, 300_000);
 
 const withHelm = HELM === null ? describe.skip : describe;
 
