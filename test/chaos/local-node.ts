@@ -5,6 +5,7 @@
  * It exists for tests: all of it happens in memory before the program is loaded, and there is no setting for it.
  */
 import { readFileSync } from 'node:fs';
+import { Socket, type TcpSocketConnectOpts } from 'node:net';
 import { KubeConfig } from '@kubernetes/client-node';
 
 export interface Control {
@@ -14,11 +15,20 @@ export interface Control {
 }
 
 const LOOK_MS = 100;
-const { CHAOS_API: api = '', CHAOS_CONTROL: controlFile = '', CHAOS_ENTRY_POINT: entryPoint = '', HISTORIES_BUG: bug = '' } = process.env;
+const { CHAOS_API: api = '', CHAOS_CONTROL: controlFile = '', CHAOS_ENTRY_POINT: entryPoint = '', CHAOS_SOURCE: source = '', HISTORIES_BUG: bug = '' } = process.env;
 
 KubeConfig.prototype.loadFromCluster = function loadFromChaos(this: KubeConfig): void {
   this.loadFromClusterAndUser({ name: 'chaos', server: api, skipTLSVerify: true }, { name: 'node' });
 };
+
+if (source !== '') {
+  const connect = Socket.prototype.connect as (this: Socket, ...args: unknown[]) => Socket;
+  Socket.prototype.connect = function connectFromSource(this: Socket, ...args: unknown[]): Socket {
+    const first: unknown = Array.isArray(args[0]) ? (args[0] as unknown[])[0] : args[0];
+    if (typeof first === 'object' && first !== null && 'host' in first && first.host === '127.0.0.1') (first as TcpSocketConnectOpts).localAddress = source;
+    return connect.apply(this, args);
+  };
+}
 
 let control: Control = { clockShiftMs: 0, busyShare: 0 };
 const look = (): void => {

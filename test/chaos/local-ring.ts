@@ -34,6 +34,8 @@ const GRACE_MS = 60_000;
 const READY_MS_MAX = 120_000;
 const ENTRY_POINT = path.join(import.meta.dirname, 'local-node.ts');
 const NEVER_LOGGED = /unhandled|uncaughtException|assertion|met an error of its own/i;
+/** Each node dials from an address of its own, which is how its links are known. Linux has all of 127.0.0.0/8 on loopback. */
+const SOURCE_PREFIX = '127.0.77.';
 const CALM: Control = { clockShiftMs: 0, busyShare: 0 };
 
 class LocalNode implements ChaosNode {
@@ -94,7 +96,7 @@ export class LocalRing implements ChaosRing {
     this.#links = new PeerLinks((index) => {
       const node = this.#ring.nodes[index];
       return node?.isRunning === true ? (node.process?.pid ?? null) : null;
-    });
+    }, (address) => (address.startsWith(SOURCE_PREFIX) ? Number(address.slice(SOURCE_PREFIX.length)) - 1 : null));
     this.#set = new LocalStatefulSet({ isOrdered: options.isOrdered ?? false, graceMs: GRACE_MS, add: (ordinal) => this.#add(ordinal), start: (node) => { this.#start(node); } });
     this.#set.mayExitWith = options.mayExitWith ?? [];
   }
@@ -364,7 +366,7 @@ export class LocalRing implements ChaosRing {
     this.#ring.start(node, [
       '--advertise', `127.0.0.1:${this.#proxyPorts[node.index] ?? 0}`, '--listen', '127.0.0.1', '--http-listen', '127.0.0.1', ...seeds, '--bootstrap-expect', String(FOUNDERS_MAX),
       '--cluster-secret-file', mounted, '--kubernetes-namespace', 'store', '--kubernetes-stateful-set', 'dht', '--kubernetes-secret', 'dht-cluster', '--leave-policy', 'auto', '--reap-after', '60', '--drain-delay', '1',
-    ], ENTRY_POINT, { ...this.#options.environment, CHAOS_API: this.#api.url, CHAOS_CONTROL: this.#controlFile(node.index) });
+    ], ENTRY_POINT, { ...this.#options.environment, CHAOS_API: this.#api.url, ...(process.platform === 'linux' && { CHAOS_SOURCE: `${SOURCE_PREFIX}${node.index + 1}` }), CHAOS_CONTROL: this.#controlFile(node.index) });
   }
 
   #secret(): string {
