@@ -58,14 +58,11 @@ export const MEMBERS: readonly Scenario[] = [
     },
   },
   {
-    number: 10, name: 'leave-and-return', about: 'five to three to five on the old volumes: those who return are new members, and no deleted object comes back', replicas: 5, needs: [],
+    number: 10, name: 'leave-and-return', about: 'five to three to five on the old volumes: those who return join with what they still have as a cache, and no deleted object comes back', replicas: 5, needs: [],
     steps: async (ring, stage) => {
-      const before = new Set(await memberIds(ring));
       await scaleTo(ring, stage, 3);
       await stage.pause(BETWEEN_MS);
       await scaleTo(ring, stage, 5);
-      const again = (await memberIds(ring)).filter((id) => before.has(id));
-      if (again.length !== 3) stage.fail(`${again.length} of the members have the ids of before: those who left are new ones`);
     },
   },
   {
