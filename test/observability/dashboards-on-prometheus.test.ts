@@ -12,8 +12,11 @@ import { askingPanels, dashboardFiles } from './dashboard-files.ts';
 import { HAS_PROMETHEUS, OTHER_JOB, PrometheusServer } from './prometheus-server.ts';
 
 const JOB = 'dht';
-/** What Grafana puts in place of the variables: all jobs, all instances, no namespace, and times that fit scrapes a second apart. */
-const VARIABLES: Readonly<Record<string, string>> = { $namespace: '', $job: '.+', $instance: '.+', $__rate_interval: '15s', $__range: '60s' };
+/**
+ * What Grafana puts in place of the variables: all jobs, all instances, no namespace, and times that fit scrapes a second apart. A
+ * subquery looks at whole multiples of its step: at 30 s it would often see none of a run that is shorter.
+ */
+const VARIABLES: Readonly<Record<string, string>> = { $namespace: '', $job: '.+', $instance: '.+', $__rate_interval: '15s', $__range: '60s', ':30s]': ':1s]' };
 
 /** Panels that a ring outside Kubernetes leaves empty, and why. */
 const EMPTY: ReadonlyMap<string, string> = new Map([
