@@ -14,6 +14,7 @@ import type { ExplainView, NodeView, RingView } from '../../src/node/node-servic
 import { CHART } from '../chart/chart-files.ts';
 import { command, fullname, helm, imageSets, install, isCommandSet, KubeClient, uninstall, until, type PodState } from '../kube/kube-client.ts';
 import { adminJson, metric } from '../kube/ring-watch.ts';
+import { ringLack, untilWhole } from '../support/ring-lack.ts';
 import type { Capability, ChaosNode, ChaosRing } from './chaos-ring.ts';
 import type { PodWatch } from './pod-watch.ts';
 
@@ -354,26 +355,14 @@ export class ClusterRing implements ChaosRing {
       const unready = pods.filter(({ isReady, isEnding }) => !isReady || isEnding);
       if (unready.length > 0) return `${unready.map(({ name, isEnding }) => `${name} is ${isEnding ? 'ending' : 'not ready'}`).join(', ')}`;
       const nodes = pods.map((pod, i) => new PodNode(i, pod.name, pod));
-      const rings = await Promise.all(nodes.map((node) => node.ring()));
-      for (const [i, ring] of rings.entries()) {
-        const name = nodes[i]?.name ?? '';
-        if (ring.phase !== 'stable' || ring.members.length !== this.#replicas) return `${name} sees ${ring.members.length} members, ${ring.phase}`;
-        if (!ring.isSafe || ring.moves.arcs > 0 || ring.epoch !== rings[0]?.epoch) return `${name} is in epoch ${ring.epoch} and says: ${ring.safety}`;
-        if (ring.clusterId !== rings[0].clusterId) return `${name} is in ring ${String(ring.clusterId)}, ${nodes[0]?.name ?? ''} in ${String(rings[0].clusterId)}`;
-      }
-      const views = await Promise.all(nodes.map((node) => node.view()));
-      const busy = views.find(({ state, progress }) => state !== 'serving' || progress !== null);
-      return busy === undefined ? null : `${busy.host} is ${busy.state}: ${busy.stateDetail}`;
+      return await ringLack(nodes, this.#replicas);
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }
   }
 
-  async untilWhole(deadlineMs: number): Promise<number> {
-    let last: string | null = null;
-    return await until(async () => (last = await this.lack()) === null, deadlineMs, 'the ring is whole').catch(() => {
-      throw new Error(`the ring is not whole after ${deadlineMs} ms: ${String(last)}`);
-    });
+  untilWhole(deadlineMs: number): Promise<number> {
+    return untilWhole(() => this.lack(), deadlineMs);
   }
 
   #impossible(): Promise<never> {

@@ -13,6 +13,7 @@ import type { ExplainView, NodeView, RingView } from '../../src/node/node-servic
 import { PeerLinks } from '../histories/peer-links.ts';
 import { MockApi } from '../support/mock-kubernetes-api.ts';
 import { freePorts, RealRing, until, type RealNode } from '../support/real-ring.ts';
+import { ringLack, untilWhole } from '../support/ring-lack.ts';
 import type { ApiFault, Capability, ChaosNode, ChaosRing, Damage, LinkFault } from './chaos-ring.ts';
 import type { Control } from './local-node.ts';
 import { LocalService } from './local-service.ts';
@@ -272,26 +273,11 @@ export class LocalRing implements ChaosRing {
     const unready = pods.filter(({ isReady, isEnding }) => !isReady || isEnding);
     if (unready.length > 0 || pods.length < replicas) return `${unready.map(({ node }) => node.name).join(', ') || 'a new pod'} is not ready`;
     if (!this.#links.isWhole) return 'links are cut';
-    try {
-      const rings = await Promise.all(nodes.map((node) => node.ring()));
-      for (const [i, ring] of rings.entries()) {
-        const name = nodes[i]?.name ?? '';
-        if (ring.phase !== 'stable' || ring.members.length !== replicas) return `${name} sees ${ring.members.length} members, ${ring.phase}`;
-        if (!ring.isSafe || ring.moves.arcs > 0 || ring.epoch !== rings[0]?.epoch) return `${name} is in epoch ${ring.epoch} and says: ${ring.safety}`;
-        if (ring.clusterId !== rings[0].clusterId) return `${name} is in ring ${String(ring.clusterId)}, ${nodes[0]?.name ?? ''} in ${String(rings[0].clusterId)}`;
-      }
-      const busy = (await Promise.all(nodes.map((node) => node.view()))).find(({ state, progress }) => state !== 'serving' || progress !== null);
-      return busy === undefined ? null : `${busy.host}:${busy.port} is ${busy.state}: ${busy.stateDetail}`;
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error);
-    }
+    return ringLack(nodes, replicas);
   }
 
-  async untilWhole(deadlineMs: number): Promise<number> {
-    let last: string | null = null;
-    return await until(async () => (last = await this.lack()) === null, deadlineMs, 'the ring is whole').catch(() => {
-      throw new Error(`the ring is not whole after ${deadlineMs} ms: ${String(last)}`);
-    });
+  untilWhole(deadlineMs: number): Promise<number> {
+    return untilWhole(() => this.lack(), deadlineMs);
   }
 
   untilReady(ordinals: readonly number[], deadlineMs: number): Promise<number> {

@@ -5,7 +5,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { freePorts, RealRing, until, type RealNode } from '../support/real-ring.ts';
+import { freePorts, RealRing, type RealNode } from '../support/real-ring.ts';
+import { ringLack, untilWhole } from '../support/ring-lack.ts';
 import { PeerLinks } from './peer-links.ts';
 
 /** Milliseconds for a node to be ready after its start. */
@@ -89,26 +90,11 @@ export class FaultyRing {
     const down = members.filter((node) => !node.isRunning);
     if (down.length > 0) return `${down.map(({ name }) => name).join(', ')} not running`;
     if (!this.links.isWhole) return 'links are cut';
-    try {
-      const rings = await Promise.all(members.map((node) => node.ring()));
-      const views = await Promise.all(members.map((node) => node.view()));
-      for (const [i, ring] of rings.entries()) {
-        const name = members[i]?.name ?? '';
-        if (ring.phase !== 'stable' || ring.members.length !== members.length) return `${name} sees ${ring.members.length} members, ${ring.phase}`;
-        if (!ring.isSafe || ring.moves.arcs > 0 || ring.epoch !== rings[0]?.epoch) return `${name} is in epoch ${ring.epoch} and says: ${ring.safety}`;
-      }
-      const busy = views.find(({ state, progress }) => state !== 'serving' || progress !== null);
-      return busy === undefined ? null : `${busy.host}:${busy.port} is ${busy.state}: ${busy.stateDetail}`;
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error);
-    }
+    return ringLack(members, members.length);
   }
 
-  async untilWhole(deadlineMs: number): Promise<number> {
-    let last: string | null = null;
-    return await until(async () => (last = await this.lack()) === null, deadlineMs, 'the ring is whole').catch(() => {
-      throw new Error(`the ring is not whole after ${deadlineMs} ms: ${String(last)}`);
-    });
+  untilWhole(deadlineMs: number): Promise<number> {
+    return untilWhole(() => this.lack(), deadlineMs);
   }
 
   /** `isKept`: data and logs stay for whoever looks for the reason. */
