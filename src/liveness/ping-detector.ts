@@ -98,6 +98,12 @@ export class PingDetector {
     w.probe = isAnswered ? 'answered' : 'unanswered';
   }
 
+  /** The node is a new process: what its last life missed says nothing about it, and neither do pings under way. */
+  renewed(id: NodeId): void {
+    const w = this.#watched.get(id);
+    if (w !== undefined) this.#watched.set(id, { ...w, lastPingAt: null, isPingOut: false, misses: 0, probe: 'none' });
+  }
+
   /** This node overslept: pings under way say nothing. */
   stalled(now: MonotonicMs): void {
     this.#validFrom = now;

@@ -252,12 +252,15 @@ export class FailureWatch {
         this.#hearOfSelf(entry);
         continue;
       }
-      const before = this.#deps.table.state(entry.nodeId);
-      const outcome = this.#deps.table.hear(entry, now);
+      const { table } = this.#deps;
+      const before = table.state(entry.nodeId);
+      const bootBefore = table.boot(entry.nodeId);
+      const outcome = table.hear(entry, now);
       if (outcome === 'correction') corrections.push(entry.nodeId);
       if (outcome !== 'news') continue;
       this.#queue.push(entry.nodeId);
-      const after = this.#deps.table.state(entry.nodeId);
+      if (bootBefore !== 0 && table.boot(entry.nodeId) !== bootBefore) this.#detector.renewed(entry.nodeId);
+      const after = table.state(entry.nodeId);
       if (after !== before) this.#log(after === 'alive' ? 'info' : 'warn', after === 'alive' ? 'a member is back' : 'a member is said not to be up', entry.nodeId);
     }
     return corrections.slice(0, GOSSIP_ENTRIES_MAX);

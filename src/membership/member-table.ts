@@ -12,6 +12,7 @@ import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { DownMember } from '../layout/automatic-out.ts';
 import { MEMBERS_MAX } from '../domain/limits.ts';
+import { bootOfIncarnation } from '../liveness/incarnation.ts';
 import { accuse, accusersNeeded, mergeRumours, suspicionMs, type Rumour, type RumourState } from '../liveness/suspicion.ts';
 import type { GossipEntry, NodeRef } from '../protocol/message.ts';
 
@@ -142,6 +143,11 @@ export class MemberTable {
 
   state(nodeId: NodeId): RumourState | null {
     return this.#entries.get(nodeId)?.rumour.state ?? null;
+  }
+
+  /** The newest process life of the member that was heard of; 0: none. */
+  boot(nodeId: NodeId): number {
+    return bootOfIncarnation(this.#entries.get(nodeId)?.rumour.incarnation ?? 0);
   }
 
   ref(nodeId: NodeId): NodeRef | null {

@@ -30,6 +30,17 @@ describe('ping detector', () => {
     expect(detector.takeDue(at(500))).toEqual([a]);
   });
 
+  test('forgets what the last life of a node missed, and the ping that was under way to it', () => {
+    miss(4);
+    expect(detector.verdict(a)).toBe('unconfirmed');
+    expect(detector.takeDue(at(2000))).toContain(a);
+    detector.renewed(a);
+    expect(detector.verdict(a)).toBe('up');
+    expect(detector.missed(a, at(2000))).toBeNull();
+    miss(2, 2100);
+    expect(detector.verdict(a)).toBe('up');
+  });
+
   test('two misses leave a node up, the third makes it down', () => {
     miss(2);
     expect(detector.verdict(a)).toBe('up');
