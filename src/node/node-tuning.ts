@@ -23,11 +23,13 @@ import type { ScrubTuning } from '../storage/scrub.ts';
 import type { BodyPullOptions } from '../transfer/body-pull.ts';
 import type { BodyStreamOptions } from '../transfer/body-stream.ts';
 import type { DamagedStartOptions } from './damaged-start.ts';
+import type { LockWaitOptions } from './lock-wait.ts';
 
 export type StoreTuning = Pick<ObjectStoreOptions, 'segmentBytes' | 'recordCacheBytes' | 'bodyCacheBytes' | 'stagedBodiesMax' | 'upkeep' | 'space'>;
 
 export interface NodeTuning {
   readonly diskWatch: DiskWatchOptions;
+  readonly lockWait: LockWaitOptions;
   readonly damagedStart: DamagedStartOptions;
   readonly scrub: ScrubTuning;
   readonly healing: HealingOptions;
@@ -80,6 +82,7 @@ export interface NodeTuning {
 
 export const NODE_TUNING: NodeTuning = {
   diskWatch: { slowMs: 1_000, calmMs: 10_000, stuckMs: 10_000, lookMs: 250, probeMs: 5_000 },
+  lockWait: { waitMs: 30_000, retryMs: 250 },
   damagedStart: { waitMs: 20_000, retryMs: 500, callTimeoutMs: 2_000 },
   scrub: { passMs: 14 * 24 * 60 * 60_000, pieceMs: 50, noteMs: 60_000 },
   healing: { pendingMax: 10_000, delayMinMs: 1_000, delayMaxMs: 600_000 },

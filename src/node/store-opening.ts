@@ -15,6 +15,7 @@ import type { Disk } from '../ports/disk.ts';
 import { renewIdentity } from '../storage/identity-renewal.ts';
 import { ObjectStore, type OpenOutcome } from '../storage/object-store.ts';
 import { decideDamagedStart, type DamagedOutcome } from './damaged-start.ts';
+import { openWhenFree } from './lock-wait.ts';
 import type { NodeCounters } from './node-metrics.ts';
 import type { NodeDeps, NodeOptions } from './node-options.ts';
 
@@ -34,8 +35,11 @@ export interface StoreOpening {
 
 /** Throws a DhtError when the directory can't be used. */
 export async function openNodeStore(opening: StoreOpening): Promise<ObjectStore> {
-  const { deps: { log, random }, directory, disk, counters } = opening;
-  const outcome = await open(opening);
+  const { deps: { clock, log, random }, directory, disk, counters } = opening;
+  const { lockWait } = opening.options.tuning;
+  const outcome = await openWhenFree(clock, lockWait, () => open(opening), () => {
+    log.warn('another process uses the data directory; waiting for it to end', { directory, waitMs: lockWait.waitMs });
+  });
   if (outcome.kind !== 'damaged') return openedOr(outcome, directory);
   counters.corruptions.add(1, { stage: 'startup' });
   const what = `${outcome.file} at offset ${outcome.offset}: ${outcome.detail}`;

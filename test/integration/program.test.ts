@@ -92,15 +92,26 @@ describe('dht node', () => {
     expect(await program.exit).toBe(0);
   });
 
-  test('refuses to start on a port in use, or on the directory of a running node, and says so', async () => {
+  test('refuses to start on a port in use, and says so', async () => {
     const first = new Program(['node', ...ANY_PORTS, '--host', '127.0.0.1']);
-    const { httpPort, port } = await first.logged('The node listens');
+    const { httpPort } = await first.logged('The node listens');
     const samePort = new Program(['node', '--port', '0', '--http-port', String(httpPort), '--admin-port', '0']);
     expect(await samePort.exit).toBe(1);
     expect(samePort.errors).toContain('EADDRINUSE');
-    const sameDirectory = new Program(['node', '--port', String(port), '--http-port', '0', '--admin-port', '0', '--host', '127.0.0.1']);
-    expect(await sameDirectory.exit).toBe(1);
-    expect(sameDirectory.errors).toMatch(/DHT_ERR_DATA_DIR_IN_USE|EADDRINUSE/);
+  });
+
+  test('waits while its directory belongs to a running process, says so, and starts when that one has ended', async () => {
+    const first = new Program(['node', ...ANY_PORTS, '--host', '127.0.0.1']);
+    const { port } = await first.logged('The node listens');
+    const args = ['node', '--port', String(port), '--http-port', '0', '--admin-port', '0', '--host', '127.0.0.1'];
+    const impatient = new Program(args);
+    const second = new Program(args);
+    const waiting = 'another process uses the data directory; waiting for it to end';
+    await Promise.all([impatient.logged(waiting), second.logged(waiting)]);
+    impatient.process.kill('SIGTERM');
+    expect(await impatient.exit).toBe(0);
+    first.process.kill('SIGKILL');
+    expect(await second.logged('Ready')).toMatchObject({ level: 'info' });
   });
 
   test.each([
