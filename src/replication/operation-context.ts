@@ -95,14 +95,15 @@ export function isTooFull({ strain }: ClusterView, sets: ReplicaSets, alsoFull: 
 }
 
 /**
- * Milliseconds before the round after attempt `attempt` (1, 2, ...): full jitter above half of an exponentially growing
- * bound, and what the retry budget wants beside. To be asked once for each retry.
+ * Milliseconds before the round after attempt `attempt` (1, 2, ...): full jitter below an exponentially growing bound,
+ * and what the retry budget wants beside. To be asked once for each retry.
+ * Source: [Backoff].
  */
 export function backOffMs(context: OperationContext, attempt: number, op: RetriedOp): number {
   const { backOffMinMs, backOffMaxMs } = context.options;
   context.onRetry(op);
   const bound = Math.min(backOffMaxMs, backOffMinMs * 2 ** Math.min(attempt - 1, 20));
-  return bound * (0.5 + context.random.float() / 2) + context.retries.take(context.clock.monotonicNow());
+  return bound * context.random.float() + context.retries.take(context.clock.monotonicNow());
 }
 
 /** Milliseconds left until the deadline; 0 when it is over, or the node stops. */
