@@ -41,6 +41,7 @@ import { LoopDelayMonitor } from './runtime/loop-delay-monitor.ts';
 import { NodeChildProcesses } from './runtime/node-child-processes.ts';
 import { NodeClock } from './runtime/node-clock.ts';
 import { NodeDisk } from './runtime/node-disk.ts';
+import { countLookups } from './runtime/name-resolver.ts';
 import { NodeHttpClient } from './runtime/node-http-client.ts';
 import { NodeLocalFiles } from './runtime/node-local-files.ts';
 import { NodeNetwork } from './runtime/node-network.ts';
@@ -190,7 +191,7 @@ async function serve(settings: NodeSettings, log: Log): Promise<void> {
   if (tokens !== null && tls === null && !isLoopback(bind.httpListen)) log.warn('Gateway tokens travel unencrypted', { reason: 'no --tls-cert-file' });
   const loopDelay = new LoopDelayMonitor();
   const deps = {
-    clock, random, network: new NodeNetwork({ secret: transportSecret }), disk: new NodeDisk(), log, meter, loopDelayMs: () => loopDelay.takeP99Ms(), rules: ALL_RULES,
+    clock, random, network: new NodeNetwork({ secret: transportSecret, onLookup: countLookups(meter) }), disk: new NodeDisk(), log, meter, loopDelayMs: () => loopDelay.takeP99Ms(), rules: ALL_RULES,
     mayFound: installation === null ? null : (id: NodeId) => installation.mayFound(id),
   };
   const started = await DhtNode.start(deps, nodeOptions({ ...settings, bootstrapExpect: founderCount }, bind.listen, transportSecret === null ? 'plaintext' : 'tls-psk'));
@@ -266,6 +267,7 @@ function keepToInstallation(installation: Installation, node: DhtNode, clock: No
     });
   };
   check();
+  node.expectMembers(() => installation.wantedMembers);
   installation.watchOrphans(() => node.membersDown(), (names) => { node.orphaned(names); });
 }
 
@@ -292,6 +294,7 @@ function nodeOptions(settings: NodeSettings, listenHost: string, transport: 'tls
     zone: settings.zone,
     weight: 1,
     outAfterMs: settings.outAfter === 0 ? null : settings.outAfter * 1000,
+    metricsPerPeer: settings.metricsPerPeer,
     transport,
     versions: { min: PROTOCOL_VERSIONS.min, max: settings.protocolMax },
     tuning: NODE_TUNING,

@@ -54,6 +54,7 @@ export interface NodeSettings {
   readonly httpDrain: number;
   readonly httpConnectionsMax: number;
   readonly httpRequestsMax: number;
+  readonly metricsPerPeer: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }

@@ -44,6 +44,7 @@ export class Installation {
   /** The last read and one a while before it, for orphans. */
   #before: DesiredNodes | null = null;
   #timer: Timer | null = null;
+  #wantedMembers: number | null = null;
 
   constructor(deps: InstallationDeps, options: InstallationOptions) {
     this.#deps = deps;
@@ -77,6 +78,11 @@ export class Installation {
     return recorded === clusterId ? null : `the data on this volume belongs to the ring ${clusterId}, the installation's Secret records ${recorded}: this is the volume of another installation, or the Secret is`;
   }
 
+  /** How many nodes were wanted at the last read, half a minute ago at most while orphans are watched for; null: it told nothing. */
+  get wantedMembers(): number | null {
+    return this.#wantedMembers;
+  }
+
   /** By a fresh read. */
   async decide(ring: { readonly isEveryArcAvailable: boolean; readonly memberCount: number }): Promise<ShutdownDecision> {
     const { podName, statefulSet, leavePolicy } = this.#options;
@@ -98,16 +104,22 @@ export class Installation {
 
   async #lookForOrphans(members: () => OrphanEvidence['members'], onOrphans: (names: readonly string[]) => void): Promise<void> {
     const { statefulSet, reapAfterMs } = this.#options;
-    const now = await this.#deps.info.desired();
+    const now = await this.#desired();
     const orphans = orphanMembers({ statefulSet, reapAfterMs, now, before: this.#before, uidAtStart: this.#uidAtStart, members: members() });
     this.#before = now;
     if (now.kind === 'known') this.#uidAtStart ??= now.uid;
     if (orphans.length > 0) onOrphans(orphans);
   }
 
+  async #desired(): Promise<DesiredNodes> {
+    const desired = await this.#deps.info.desired();
+    this.#wantedMembers = desired.kind === 'known' ? desired.replicas : null;
+    return desired;
+  }
+
   async #read(readsMax: number): Promise<DesiredNodes> {
     for (let reads = 1; ; reads++) {
-      const desired = await this.#deps.info.desired();
+      const desired = await this.#desired();
       if (desired.kind !== 'unknown' || reads >= readsMax) return desired;
       this.#deps.log.warn('It is not known how many nodes are wanted', { detail: desired.detail });
       await new Promise<void>((resolve) => { this.#deps.clock.after(READ_AGAIN_MS, resolve); });

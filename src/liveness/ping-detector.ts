@@ -120,6 +120,11 @@ export class PingDetector {
     }
   }
 
+  /** Unanswered pings in a row; 0 for nodes that aren't watched. */
+  misses(id: NodeId): number {
+    return this.#watched.get(id)?.misses ?? 0;
+  }
+
   /** The watched nodes, in the order given to `watch`. */
   get watched(): readonly NodeId[] {
     return [...this.#watched.keys()];

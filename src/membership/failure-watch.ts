@@ -18,13 +18,15 @@ import { LocalHealth } from '../liveness/local-health.ts';
 import { PingDetector } from '../liveness/ping-detector.ts';
 import type { RumourState } from '../liveness/suspicion.ts';
 import type { Random } from '../ports/random.ts';
-import type { BootPosition, DiskHealth, GossipEntry, NodeHealth, NodeRef, PingReply, PingRequest, ProbeRequest } from '../protocol/message.ts';
+import type { BootPosition, DiskHealth, GossipEntry, NodeHealth, NodeRef, PingRequest, ProbeRequest } from '../protocol/message.ts';
 import type { Strain } from '../ring/cluster-view.ts';
 import { pointers } from '../ring/pointers.ts';
-import type { Exchange } from './exchange.ts';
+import { Contacts } from './contacts.ts';
+import type { Answer, Exchange } from './exchange.ts';
 import { GossipQueue } from './gossip-queue.ts';
 import type { LayoutKeeper } from './layout-keeper.ts';
 import type { MemberTable } from './member-table.ts';
+import { probeResult, type MembershipNotes, type PeerSuspicion } from './membership-notes.ts';
 import type { MembershipTimes } from './membership-options.ts';
 import { PeerStrain } from './peer-strain.ts';
 
@@ -43,6 +45,7 @@ export interface FailureWatchDeps {
   readonly table: MemberTable;
   readonly random: Random;
   readonly times: MembershipTimes;
+  readonly notes: MembershipNotes;
 }
 
 export type MemberLiveness = 'alive' | 'restarting' | 'suspect' | 'down' | 'unknown';
@@ -52,6 +55,7 @@ export class FailureWatch {
   readonly #detector: PingDetector;
   readonly #health: LocalHealth;
   readonly #queue: GossipQueue;
+  readonly #contacts = new Contacts();
   #incarnation: number;
   #selfState: RumourState = 'alive';
   #position = 0;
@@ -97,13 +101,35 @@ export class FailureWatch {
     return state === 'alive' && this.#detector.verdict(nodeId) !== 'up' ? 'suspect' : state;
   }
 
+  /** How much this node distrusts its own measurements: 0 to 8. */
+  get awareness(): number {
+    return this.#health.awareness;
+  }
+
+  /** Pieces of news that this node still has to pass on. */
+  get newsWaiting(): number {
+    return this.#queue.size;
+  }
+
+  /** Of all other members. */
+  get suspicions(): readonly PeerSuspicion[] {
+    const { table, times } = this.#deps;
+    return table.others.map((nodeId) => {
+      const state = table.state(nodeId);
+      const level = state === 'down' || state === 'left' ? 2 : state === 'suspect' ? 1 : Math.min(1, this.#detector.misses(nodeId) / times.pingMissesMax);
+      return { nodeId, level, heardAt: this.#contacts.heardAt(nodeId) };
+    });
+  }
+
   // ----------------------------------------------------------------------------------------------------- its work
 
   tick(position: number, now: MonotonicMs): void {
     this.#position = position;
     if (this.#health.tick(now)) this.#detector.stalled(now);
     this.#strain.forgetOld(now);
-    this.#detector.watch(this.#nextOnRing().map((member) => member.nodeId));
+    const watched = this.#nextOnRing().map((member) => member.nodeId);
+    this.#detector.watch(watched);
+    this.#contacts.watch(watched, now);
     for (const nodeId of this.#detector.takeDue(now)) this.#pingWatched(nodeId, now);
     this.#accuseSilent(now);
     this.#deps.table.countDownTime(now);
@@ -115,7 +141,7 @@ export class FailureWatch {
 
   /** At the end of each step: passes news on, and brings `unreachable` up to date. */
   flush(now: MonotonicMs): void {
-    this.#refreshUnreachable();
+    this.#refreshUnreachable(now);
     if (this.#queue.isEmpty || (this.#lastGossip !== null && elapsedMs(this.#lastGossip, now) < this.#deps.times.gossipIntervalMs)) return;
     this.#lastGossip = now;
     for (const nodeId of this.#someOthers(this.#deps.times.fanOut, null)) this.#tell(nodeId);
@@ -135,6 +161,7 @@ export class FailureWatch {
 
   /** There may be members that never heard of this node: it is news itself. */
   layoutChanged(): void {
+    this.#contacts.keep((nodeId) => this.#deps.table.state(nodeId) !== null);
     this.#queue.push(this.#deps.self.nodeId);
   }
 
@@ -145,15 +172,16 @@ export class FailureWatch {
   }
 
   /** One ping outside the detector: to the successor of a node that isn't a member yet. */
-  ping(target: PeerTarget, then: (reply: PingReply | null, now: MonotonicMs) => void): void {
+  ping(target: PeerTarget, then: (answer: Answer<'ping'>, now: MonotonicMs) => void): void {
     const timeoutMs = this.#deps.times.pingTimeoutMs * this.#health.timeoutFactor;
     this.#deps.exchange.ask<'ping'>(target, this.#pingRequest(target.nodeId), timeoutMs, (answer, now) => {
       if (answer.kind === 'reply') {
         this.#remember(answer.reply.from.nodeId, answer.reply.boot);
         this.#strain.heard(answer.reply.from.nodeId, answer.reply.health, now);
+        this.#heardFrom(answer.reply.from.nodeId, now);
         this.#hear(answer.reply.gossip, now);
       }
-      then(answer.kind === 'reply' ? answer.reply : null, now);
+      then(answer, now);
     });
   }
 
@@ -161,8 +189,9 @@ export class FailureWatch {
     const { exchange, keeper, self } = this.#deps;
     this.#remember(request.from.nodeId, request.boot);
     this.#strain.heard(request.from.nodeId, request.health, now);
+    this.#heardFrom(request.from.nodeId, now);
     const corrections = this.#hear(request.gossip, now);
-    this.#refreshUnreachable();
+    this.#refreshUnreachable(now);
     const here = keeper.layout === null ? null : pointers(keeper.layout, self.nodeId, this.#unreachable);
     exchange.emit({
       kind: 'reply', id,
@@ -186,21 +215,23 @@ export class FailureWatch {
   // ------------------------------------------------------------------------------------------------------- pinging
 
   #pingWatched(nodeId: NodeId, sentAt: MonotonicMs): void {
-    const target = this.#deps.table.ref(nodeId);
+    const { notes, table } = this.#deps;
+    const target = table.ref(nodeId);
     if (target === null) return;
-    this.ping(target, (reply, now) => {
-      if (reply !== null) {
+    this.ping(target, (answer, now) => {
+      notes.probed('direct', probeResult(answer, answer.kind === 'reply'), elapsedMs(sentAt, now));
+      if (answer.kind === 'reply') {
         this.#detector.answered(nodeId);
         return;
       }
       const probeRound = this.#detector.missed(nodeId, sentAt);
-      if (probeRound !== null) this.#probe(nodeId, target, probeRound);
+      if (probeRound !== null) this.#probe(nodeId, target, probeRound, now);
       this.#accuseSilent(now);
     });
   }
 
-  #probe(nodeId: NodeId, target: NodeRef, round: number): void {
-    const { exchange, table, times } = this.#deps;
+  #probe(nodeId: NodeId, target: NodeRef, round: number, sentAt: MonotonicMs): void {
+    const { exchange, notes, table, times } = this.#deps;
     const probers = this.#someOthers(times.fanOut, nodeId);
     let waiting = probers.length;
     if (waiting === 0) this.#detector.probed(nodeId, round, false);
@@ -209,6 +240,7 @@ export class FailureWatch {
       if (ref === null) continue;
       exchange.ask<'probe'>(ref, { kind: 'probe', target }, times.pingTimeoutMs * this.#health.timeoutFactor, (answer, now) => {
         waiting -= 1;
+        notes.probed('indirect', probeResult(answer, answer.kind === 'reply' && answer.reply.isAnswered), elapsedMs(sentAt, now));
         if (answer.kind === 'reply' && answer.reply.isAnswered) this.#detector.probed(nodeId, round, true);
         else if (waiting === 0) this.#detector.probed(nodeId, round, false);
         this.#accuseSilent(now);
@@ -317,10 +349,24 @@ export class FailureWatch {
     return picked;
   }
 
-  #refreshUnreachable(): void {
+  #heardFrom(nodeId: NodeId, now: MonotonicMs): void {
+    if (this.#deps.table.state(nodeId) !== null) this.#contacts.heard(nodeId, now);
+  }
+
+  #refreshUnreachable(now: MonotonicMs): void {
     const { table } = this.#deps;
-    const now = table.others.filter((nodeId) => table.state(nodeId) !== 'alive' || this.#detector.verdict(nodeId) !== 'up');
-    if (now.length !== this.#unreachable.size || now.some((nodeId) => !this.#unreachable.has(nodeId))) this.#unreachable = new Set(now);
+    const present = table.others.filter((nodeId) => table.state(nodeId) !== 'alive' || this.#detector.verdict(nodeId) !== 'up');
+    const added = present.filter((nodeId) => !this.#unreachable.has(nodeId));
+    if (added.length === 0 && present.length === this.#unreachable.size) return;
+    this.#unreachable = new Set(present);
+    for (const nodeId of added) this.#noteDetection(nodeId, now);
+  }
+
+  /** One that announced its end was not detected. */
+  #noteDetection(nodeId: NodeId, now: MonotonicMs): void {
+    const state = this.#deps.table.state(nodeId);
+    const silentMs = this.#contacts.silenceMs(nodeId, now);
+    if (silentMs !== null && state !== 'restarting' && state !== 'left') this.#deps.notes.detected(silentMs);
   }
 
   #remember(peer: NodeId, { boot, position }: BootPosition): void {

@@ -25,6 +25,10 @@ export class GossipQueue {
     return this.#tellings.size === 0;
   }
 
+  get size(): number {
+    return this.#tellings.size;
+  }
+
   /** Up to `count` nodes to tell of now, in a ring of `members`. */
   take(count: number, members: number): readonly NodeId[] {
     const limit = this.#multiplier * Math.ceil(Math.log10(members + 1));

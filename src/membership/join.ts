@@ -25,6 +25,7 @@ import type { Exchange } from './exchange.ts';
 import type { FailureWatch } from './failure-watch.ts';
 import type { LayoutKeeper } from './layout-keeper.ts';
 import type { MembershipEvent } from './membership-event.ts';
+import type { MembershipNotes } from './membership-notes.ts';
 import type { MembershipOptions } from './membership-options.ts';
 
 export type JoinCommand = Extract<MembershipEvent, { kind: 'join' }>;
@@ -38,6 +39,7 @@ export interface JoinDeps {
   readonly keeper: LayoutKeeper;
   readonly bootstrap: Bootstrap;
   readonly watch: FailureWatch;
+  readonly notes: MembershipNotes;
 }
 
 interface Order {
@@ -130,7 +132,7 @@ export class Join {
   }
 
   layoutChanged(layout: Layout | null, now: MonotonicMs): void {
-    const { exchange, options } = this.#deps;
+    const { exchange, notes, options } = this.#deps;
     this.#nextAt = now;
     this.#contact = null;
     if (layout === null) {
@@ -142,6 +144,7 @@ export class Join {
     if (here === undefined) this.#dropped(layout, now);
     else if (here.state === 'member' && this.#order !== null) {
       this.#order = null;
+      notes.joinAttempted('ok');
       exchange.emit({ kind: 'joined' });
     }
   }
@@ -164,7 +167,7 @@ export class Join {
   // ----------------------------------------------------------------------------------------------------- searching
 
   #search(order: Order, addresses: readonly string[], now: MonotonicMs): void {
-    const { bootstrap, exchange, options } = this.#deps;
+    const { bootstrap, exchange, notes, options } = this.#deps;
     const others = addresses.filter((address) => !bootstrap.isSelf(address));
     this.#asked = others.length;
     bootstrap.beginRound();
@@ -173,7 +176,10 @@ export class Join {
         this.#asked -= 1;
         if (this.#order !== order) return;
         if (answer.kind === 'reply') this.#heard(advertise, answer.reply);
-        else if (answer.failure === 'wrong-node') this.#heardForeign(advertise);
+        else {
+          notes.joinAttempted(answer.failure === 'wrong-node' ? 'rejected' : 'unreachable');
+          if (answer.failure === 'wrong-node') this.#heardForeign(advertise);
+        }
         if (this.#asked === 0) this.#roundEnded(at);
       });
     }
@@ -203,6 +209,7 @@ export class Join {
   #heard(address: string, reply: WhoAreYouReply): void {
     const { bootstrap, keeper } = this.#deps;
     if (reply.state === 'empty' || reply.clusterId === null) {
+      this.#deps.notes.joinAttempted('no_ring');
       if (keeper.layout === null) bootstrap.heardEmpty(address, reply);
       return;
     }
@@ -216,10 +223,11 @@ export class Join {
 
   /** For a node that has a layout: whether the seed's ring already answers the order. */
   #isSettledByRing(layout: Layout, reply: WhoAreYouReply): boolean {
-    const { exchange, keeper } = this.#deps;
+    const { exchange, keeper, notes } = this.#deps;
     if (reply.clusterId === layout.clusterId) {
       if (!keeper.isMember) return false;
       this.#order = null;
+      notes.joinAttempted('ok');
       exchange.emit({ kind: 'joined' });
       return true;
     }
@@ -244,6 +252,7 @@ export class Join {
     if (address === null) return;
     const position = nodeKey(address, options.ring.keyBits);
     exchange.ask<'find-successor'>(seed, { kind: 'find-successor', position, hops: 0 }, options.times.askTimeoutMs, (answer, now) => {
+      if (answer.kind === 'none') this.#deps.notes.joinAttempted('unreachable');
       if (answer.kind === 'none' || this.#order === null || this.#contact !== null) return;
       const { node } = answer.reply;
       const target = bootstrap.isSelf(node.advertise) || bootstrap.isSelf(node.name) ? seed : node;
@@ -256,12 +265,13 @@ export class Join {
   // -------------------------------------------------------------------------------------------------------- asking
 
   #askToJoin(contact: Contact): void {
-    const { exchange, options, watch } = this.#deps;
+    const { exchange, notes, options, watch } = this.#deps;
     const { self, zone, weight, ring, times } = options;
     watch.ping(contact.target, () => undefined);
     exchange.ask<'join'>(contact.target, { kind: 'join', node: self, zone, weight, keyBits: ring.keyBits }, times.askTimeoutMs, (answer) => {
       if (this.#contact !== contact || this.#order === null) return;
       if (answer.kind === 'none') {
+        notes.joinAttempted('unreachable');
         this.#contact = null;
         return;
       }
@@ -272,6 +282,7 @@ export class Join {
           this.#fetch(contact.giver);
           return;
         case 'refused':
+          notes.joinAttempted('rejected');
           this.#fail('DHT_ERR_CONFLICT', answer.reply.detail);
           return;
       }

@@ -15,6 +15,7 @@ import { MEMBERS_MAX } from '../domain/limits.ts';
 import { bootOfIncarnation } from '../liveness/incarnation.ts';
 import { accuse, accusersNeeded, mergeRumours, suspicionMs, type Rumour, type RumourState } from '../liveness/suspicion.ts';
 import type { GossipEntry, NodeRef } from '../protocol/message.ts';
+import { NO_NOTES, type MembershipNotes } from './membership-notes.ts';
 
 interface MemberEntry {
   ref: NodeRef;
@@ -47,13 +48,15 @@ export interface MemberTableOptions {
 export class MemberTable {
   readonly #self: NodeRef;
   readonly #options: MemberTableOptions;
+  readonly #notes: MembershipNotes;
   readonly #entries = new Map<NodeId, MemberEntry>();
   readonly #seen = new Map<NodeId, Epoch>();
   #lookedAt: MonotonicMs | null = null;
 
-  constructor(self: NodeRef, options: MemberTableOptions) {
+  constructor(self: NodeRef, options: MemberTableOptions, notes: MembershipNotes = NO_NOTES) {
     this.#self = self;
     this.#options = options;
+    this.#notes = notes;
   }
 
   /** Follows a newly adopted layout: its members are known, others forgotten. */
@@ -176,7 +179,16 @@ export class MemberTable {
       member.downForMs = 0;
       member.watchedForMs = 0;
     }
+    this.#tell(member.rumour, rumour);
     member.rumour = rumour;
+  }
+
+  #tell(from: Rumour, to: Rumour): void {
+    if (to.state === from.state) return;
+    if (to.state === 'suspect') this.#notes.suspected();
+    else if (to.state === 'down') this.#notes.down();
+    // A new process doesn't show that the one before it was wrongly accused.
+    else if ((from.state === 'suspect' || from.state === 'down') && to.state !== 'left' && bootOfIncarnation(to.incarnation) === bootOfIncarnation(from.incarnation)) this.#notes.refuted();
   }
 
   #aliveOthersOf(nodeId: NodeId): number {

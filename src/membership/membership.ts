@@ -37,6 +37,7 @@ import { Leave } from './leave.ts';
 import { MemberTable } from './member-table.ts';
 import type { MembershipEffect } from './membership-effect.ts';
 import type { MembershipEvent, MembershipRequest } from './membership-event.ts';
+import { NO_NOTES, type MembershipNotes, type PeerSuspicion } from './membership-notes.ts';
 import type { DurableState, MembershipOptions } from './membership-options.ts';
 import { Recover } from './recover.ts';
 import { Steward } from './steward.ts';
@@ -45,6 +46,8 @@ export interface MembershipDeps {
   readonly random: Random;
   readonly durable: DurableState;
   readonly now: MonotonicMs;
+  /** Left out: nobody counts. */
+  readonly notes?: MembershipNotes;
 }
 
 /** idle: alone until told. replaced: another node has its name. failed: the order to join was given up. */
@@ -88,9 +91,9 @@ export class Membership {
   constructor(deps: MembershipDeps, options: MembershipOptions) {
     this.#options = options;
     const { self, boot, times } = options;
-    const { random, durable, now } = deps;
+    const { random, durable, now, notes = NO_NOTES } = deps;
     const exchange = this.#exchange;
-    this.#table = new MemberTable(self, times);
+    this.#table = new MemberTable(self, times, notes);
     this.#keeper = new LayoutKeeper({
       self: self.nodeId, exchange,
       mayTakeFirst: (layout, from) => this.#join.mayTakeFirst(layout, from),
@@ -100,7 +103,7 @@ export class Membership {
     }, durable.layout, durable.slot, now);
     const keeper = this.#keeper;
     const table = this.#table;
-    this.#watch = new FailureWatch({ self, boot, exchange, keeper, table, random: random.fork('failure-watch'), times });
+    this.#watch = new FailureWatch({ self, boot, exchange, keeper, table, random: random.fork('failure-watch'), times, notes });
     const watch = this.#watch;
     this.#chain = new ChainDriver({ self: self.nodeId, boot, exchange, keeper, random: random.fork('chain'), times, isFenced: (at) => this.#recover.isFenced(at) });
     this.#recover = new Recover({ self, exchange, keeper, table, random: random.fork('recover'), times, isUp: (nodeId) => watch.isUp(nodeId) });
@@ -110,7 +113,7 @@ export class Membership {
       isUp: (nodeId) => watch.isUp(nodeId), unreachable: () => watch.unreachable,
     }, durable.caught);
     this.#bootstrap = new Bootstrap({ exchange, options }, durable.promisedFounder);
-    this.#join = new Join({ options, exchange, keeper, bootstrap: this.#bootstrap, watch });
+    this.#join = new Join({ options, exchange, keeper, bootstrap: this.#bootstrap, watch, notes });
     this.#leave = new Leave({ self, exchange, keeper, table, watch, times });
     if (durable.layout !== null) {
       table.follow(durable.layout, now);
@@ -177,6 +180,21 @@ export class Membership {
   /** Another ring that came out of this one by a recovery; null: none is known. */
   get fork(): Fork | null {
     return this.#forks.fork;
+  }
+
+  /** How much this node distrusts its own measurements: 0 to 8. */
+  get awareness(): number {
+    return this.#watch.awareness;
+  }
+
+  /** Pieces of news that this node still has to pass on. */
+  get newsWaiting(): number {
+    return this.#watch.newsWaiting;
+  }
+
+  /** What this node makes of each other member. */
+  get suspicions(): readonly PeerSuspicion[] {
+    return this.#watch.suspicions;
   }
 
   /** The ring needs this node no more. */

@@ -45,7 +45,7 @@ export class PromMeter implements Meter {
   gauge(options: MetricOptions): Gauge {
     const gauge = new prom.Gauge(this.#configuration(options));
     for (const labels of options.initial ?? []) gauge.set(labels, 0);
-    return { set: (value, labels) => (labels === undefined ? gauge.set(value) : gauge.set(labels, value)) };
+    return { set: (value, labels) => (labels === undefined ? gauge.set(value) : gauge.set(labels, value)), remove: (labels) => { gauge.remove(labels); } };
   }
 
   histogram(options: MetricOptions & { readonly buckets: readonly number[] }): Histogram {

@@ -19,6 +19,7 @@ import type { Layout } from '../domain/layout.ts';
 import { assertLimits, FILES_PAGE_MAX, OPERATION_DEADLINE_MS } from '../domain/limits.ts';
 import { parseAddress, type NodeAddress } from '../domain/node-address.ts';
 import { ringSize } from '../domain/ring-position.ts';
+import type { JoinAttempt } from '../membership/membership-notes.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { DiskHealth } from '../protocol/message.ts';
 import { hasher, nodeKey } from '../ring/hasher.ts';
@@ -37,6 +38,8 @@ import type {
   ExplainView, FilesPage, HealthView, JoinOutcome, LeaveOutcome, Liveness, NodeService, NodeState, NodeView, ObjectService, RecoverOutcome, RepairView, RingEventSource, RingView, StorageView,
 } from './node-service.ts';
 import type { NodeStateStore, RegisterStore } from '../storage/register-store.ts';
+import { registerFailureDetectorMetrics, type SuspicionView } from './failure-detector-metrics.ts';
+import { RingProgressMetrics } from './ring-progress-metrics.ts';
 import { registerRingVerdictMetrics } from './ring-verdict-metrics.ts';
 import { registerUpkeepMetrics, upkeepText } from './upkeep-metrics.ts';
 import { RepairMetrics } from './repair-metrics.ts';
@@ -56,6 +59,7 @@ export class DhtNode implements NodeService {
   readonly #address: NodeAddress;
   readonly #parts: NodeParts;
   readonly #counters: NodeCounters;
+  readonly #ringProgress: RingProgressMetrics;
   readonly objects: ObjectService;
   readonly #events: EventLog;
   #look: RingLook = NO_LOOK;
@@ -73,12 +77,13 @@ export class DhtNode implements NodeService {
   #watchedAt: MonotonicMs;
   #wasCutOff = false;
 
-  private constructor(deps: NodeDeps, options: NodeOptions, address: NodeAddress, parts: NodeParts, counters: NodeCounters) {
+  private constructor(deps: NodeDeps, options: NodeOptions, address: NodeAddress, parts: NodeParts, counters: NodeCounters, ringProgress: RingProgressMetrics) {
     this.#deps = deps;
     this.#options = options;
     this.#address = address;
     this.#parts = parts;
     this.#counters = counters;
+    this.#ringProgress = ringProgress;
     this.#watchedAt = deps.clock.monotonicNow();
     this.#events = new EventLog(parts.store.incarnation);
     this.ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
@@ -105,12 +110,17 @@ export class DhtNode implements NodeService {
     const repair = new RepairMetrics(deps.meter, deps.clock.wallNow(), () => source.node?.repair() ?? null);
     registerUpkeepMetrics(deps.meter, () => (source.node === null ? null : source.node.#parts.store.upkeep()));
     registerRingVerdictMetrics(deps.meter, () => (source.node === null ? null : { nodeId: source.node.view().nodeId, ring: source.node.ring() }));
+    const progress = new RingProgressMetrics(deps.meter, deps.clock, () => (source.node === null ? null : source.node.#parts.driver.current()));
+    const membership = {
+      ...registerFailureDetectorMetrics(deps.meter, { isPerPeer: options.metricsPerPeer }, () => (source.node === null ? null : source.node.#suspicionView())),
+      joinAttempted: (result: JoinAttempt): void => { progress.attempted(result); },
+    };
     const counters = registerNodeMetrics(deps.meter, {
-      view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null, repair,
+      view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null, repair, membership,
       space: () => source.node?.view().storage ?? null, startedAtMs: deps.clock.wallNow(),
     });
     const { address, parts } = await assembleNode(deps, options, counters, events);
-    const node = new DhtNode(deps, options, address, parts, counters);
+    const node = new DhtNode(deps, options, address, parts, counters, progress);
     source.node = node;
     events.onEnd = (end) => { node.#finish(end); };
     events.onLayout = (layout) => { node.#onLayout(layout); };
@@ -351,11 +361,17 @@ export class DhtNode implements NodeService {
     this.#parts.driver.dispatch({ kind: 'orphans', names });
   }
 
+  /** How many members an orchestrator wants, asked at each scrape; null: it is not known. */
+  expectMembers(wanted: () => number | null): void {
+    this.#ringProgress.expect(wanted);
+  }
+
   // ------------------------------------------------------------------------------------------------------- inside
 
   #onLayout(layout: Layout): void {
     const { catchUp, release, antiEntropy } = this.#parts;
     this.#counters.onLayout(layout);
+    this.#ringProgress.layoutChanged();
     this.#deps.log.info('layout', { epoch: layout.epoch, phase: layout.phase, members: layout.members.length, voters: layout.voters.length });
     catchUp.onLayout(layout);
     antiEntropy.onLayout(layout);
@@ -399,6 +415,7 @@ export class DhtNode implements NodeService {
 
   /** Tells what changed since the last look. */
   #lookAtRing(): void {
+    if (this.#state().state === 'serving') this.#ringProgress.serves();
     const layout = this.#parts.driver.current()?.layout ?? null;
     const { underReplicatedObjects, comparisonsLeft } = this.repair();
     const look: RingLook = {
@@ -429,6 +446,12 @@ export class DhtNode implements NodeService {
     this.#lookAtRing();
     this.#parts.driver.dispatch({ kind: 'health', loopDelayMs: loopDelayMs(), disk: this.#diskHealth() });
     this.#watchLater();
+  }
+
+  #suspicionView(): SuspicionView {
+    const { clock } = this.#deps;
+    const { awareness, newsWaiting, suspicions } = this.#parts.membership;
+    return { awareness, newsWaiting, suspicions, wallTimeOf: (heardAt) => clock.wallNow() - elapsedMs(heardAt, clock.monotonicNow()) };
   }
 
   #storage(): StorageView {

@@ -124,7 +124,7 @@ export async function assembleNode(
 
   const membership = new Membership(
     {
-      random: random.fork('membership'), now: clock.monotonicNow(),
+      random: random.fork('membership'), now: clock.monotonicNow(), notes: counters.membership,
       durable: { layout: store.layout(), slot: store.slot(), caught: store.caught(), promisedFounder: store.promisedFounder() },
     },
     {
@@ -226,7 +226,10 @@ export async function assembleNode(
   });
   const confirmation = new BootConfirmation({
     caller, clock, self: store.nodeId, recovered, layout: () => driver.current()?.layout ?? null,
-    onConfirmed: () => { driver.confirm(); },
+    onConfirmed: () => {
+      driver.confirm();
+      events.onView();
+    },
     onLost: (remembered, by) => {
       events.onEnd({
         kind: 'identity-lost',

@@ -5,6 +5,7 @@
 import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { Counter, Histogram, Meter } from '../ports/meter.ts';
+import type { MembershipNotes } from '../membership/membership-notes.ts';
 import type { RepairMetrics } from './repair-metrics.ts';
 import { RETRIED_OPS } from '../replication/operation-context.ts';
 import type { StoreTotals } from '../storage/register-store.ts';
@@ -19,6 +20,7 @@ export interface NodeMetricsSource {
   readonly view: () => NodeView | null;
   readonly ring: () => RingView | null;
   readonly repair: RepairMetrics;
+  readonly membership: MembershipNotes;
   readonly space: () => StorageView | null;
   readonly startedAtMs: number;
   readonly totals: () => StoreTotals | null;
@@ -28,6 +30,7 @@ export interface NodeCounters {
   /** Rounds that began again; label `op`. */
   readonly replicaRetries: Counter;
   readonly repair: RepairMetrics;
+  readonly membership: MembershipNotes;
   /** Body bytes that catch-up pulled from other replicas. */
   readonly transferredBytes: Counter;
   /** Stored bytes that weren't what was written; label `stage`. */
@@ -105,6 +108,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
       initial: RETRIED_OPS.map((op) => ({ op })),
     }),
     repair: source.repair,
+    membership: source.membership,
     transferredBytes: meter.counter({ name: 'dht_rebalance_transferred_bytes_total', help: 'Body bytes pulled from other replicas by catch-up.' }),
     corruptions: meter.counter({
       name: 'dht_storage_corruptions_total', help: 'Stored bytes that were not what was written.', labelNames: ['stage'],

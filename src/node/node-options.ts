@@ -60,6 +60,8 @@ export interface NodeOptions {
   readonly weight: number;
   /** Milliseconds that a member is down until it is taken out of the ring; null: never. */
   readonly outAfterMs: number | null;
+  /** Metrics of each other member: n² series in a ring of n. */
+  readonly metricsPerPeer: boolean;
   readonly transport: 'tls-psk' | 'plaintext';
   /** Of the peer protocol, that this node speaks. */
   readonly versions: VersionSpan;

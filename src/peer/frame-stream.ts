@@ -18,8 +18,8 @@ import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
 import type { ByteStream } from '../ports/byte-network.ts';
 import type { Clock } from '../ports/clock.ts';
-import { encodeMessage, FRAME_LIMITS } from '../protocol/codec.ts';
-import { FrameDecoder, type Envelope, type Frame } from '../protocol/frame.ts';
+import { encodeMessage, FRAME_LIMITS, ringKindOf } from '../protocol/codec.ts';
+import { FRAME_HEADER_BYTES, FrameDecoder, type Envelope, type Frame } from '../protocol/frame.ts';
 import { decodeHello, encodeHello, encodeRefusal, HELLO_TYPE, judgeHello, REFUSAL_TYPE, type Hello, type Refusal } from '../protocol/hello.ts';
 import type { Channel, PeerMessage } from '../protocol/message.ts';
 import { sinceVersion } from '../protocol/message-versions.ts';
@@ -166,6 +166,7 @@ export class FrameStream {
     if (outcome.kind === 'too-large') return { kind: 'not-sent', detail: outcome.detail };
     if (local.clusterId() !== this.#saidCluster) this.#sayHello();
     meters.frames.add('out', 1);
+    meters.gossip.passed('out', message.kind, outcome.bytes);
     this.#write(outcome.chunks, outcome.bytes);
     return SENT;
   }
@@ -248,6 +249,8 @@ export class FrameStream {
       this.#seenEpoch = frame.epoch;
       this.#deps.local.onPeerSeen(this.#peerHello.identity, frame.epoch, this.#peerHello.position);
     }
+    const kind = ringKindOf(frame.type);
+    if (kind !== null) this.#deps.meters.gossip.passed('in', kind, FRAME_HEADER_BYTES + frame.head.length + frame.body.length);
     this.#events.onFrame(frame);
   }
 

@@ -2,6 +2,7 @@
  * Numbers about peers for Prometheus. What happens per frame is counted in plain numbers and handed over at each scrape,
  * so that the hot path pays an addition.
  */
+import { GossipMeters } from './gossip-meters.ts';
 import type { CallOutcome } from './peer-caller.ts';
 import type { ErrorCode } from '../domain/error-catalogue.ts';
 import type { Counter, Histogram, Labels, Meter } from '../ports/meter.ts';
@@ -48,6 +49,7 @@ export class PeerMeters {
   readonly handshakeFailures: Tally<HandshakeFailure>;
   readonly connectionFailures: Tally<ConnectionFailure>;
   readonly drops: Tally<Drop>;
+  readonly gossip: GossipMeters;
   readonly #requests: Counter;
   readonly #durations: Histogram;
   /** Label sets are made once: a meter may recognise them by identity. */
@@ -60,6 +62,7 @@ export class PeerMeters {
     this.frames = new Tally(meter, 'dht_peer_frames_total', 'Frames over the peer protocol.', 'direction', DIRECTIONS);
     this.handshakeFailures = new Tally(meter, 'dht_peer_handshake_failures_total', 'Peers turned away during the handshake.', 'reason', HANDSHAKE_FAILURES);
     this.connectionFailures = new Tally(meter, 'dht_peer_connection_failures_total', 'Peer connections that could not be opened or broke.', 'reason', CONNECTION_FAILURES);
+    this.gossip = new GossipMeters(meter);
     this.drops = new Tally(meter, 'dht_peer_dropped_frames_total', 'Frames that were not acted on.', 'reason', DROPS);
     this.#requestLabels = new Map(REQUEST_KINDS.map((op) => [op, { op: { op }, results: resultLabels(op) }]));
     const perKind = [...this.#requestLabels.values()];

@@ -6,6 +6,8 @@ export interface Counter {
 }
 export interface Gauge {
   set(value: number, labels?: Labels): void;
+  /** The series with these labels is shown no more. */
+  remove(labels: Labels): void;
 }
 export interface Histogram {
   observe(value: number, labels?: Labels): void;

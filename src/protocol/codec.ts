@@ -14,14 +14,14 @@ import { FRAME_HEADER_BYTES, sealFrame, type Envelope, type Frame, type FrameLim
 import { HELLO_LIMITS, HELLO_TYPE, REFUSAL_TYPE } from './hello.ts';
 import { LAYOUT_CODECS } from './layout-codec.ts';
 import { LIST_CODECS } from './list-codec.ts';
-import type { PeerMessage, PeerReply, PeerRequest, ReplyByRequest, RequestKind } from './message.ts';
+import { channelOf, type PeerMessage, type PeerReply, type PeerRequest, type ReplyByRequest, type RequestKind } from './message.ts';
 import type { MessageCodec } from './message-fields.ts';
 import { REPAIR_CODECS } from './repair-codec.ts';
 import { REGISTER_CODECS } from './register-codec.ts';
 import { RING_CODECS } from './ring-codec.ts';
 import { STAGE_CODECS } from './stage-codec.ts';
 
-type MessageKind = PeerMessage['kind'];
+export type MessageKind = PeerMessage['kind'];
 
 const CODECS: { readonly [K in MessageKind]: MessageCodec<Extract<PeerMessage, { kind: K }>> } = {
   ...RING_CODECS,
@@ -70,6 +70,16 @@ const REPLY_KINDS: { readonly [K in RequestKind]: readonly ReplyByRequest[K]['ki
 };
 
 export const REQUEST_KINDS = Object.keys(REPLY_KINDS) as readonly RequestKind[];
+
+/** Kinds of the ring family (membership and layouts), requests and replies: they have the control connection for themselves. */
+export const RING_KINDS: readonly MessageKind[] = [...new Set(REQUEST_KINDS.filter((kind) => channelOf(kind) === 'control').flatMap((kind) => [kind, ...REPLY_KINDS[kind]]))];
+
+const RING_KINDS_BY_TYPE: ReadonlyMap<number, MessageKind> = new Map(RING_KINDS.map((kind) => [CODECS[kind].type, kind]));
+
+/** The kind that frames of this type carry, when it is one of the ring family. */
+export function ringKindOf(type: number): MessageKind | null {
+  return RING_KINDS_BY_TYPE.get(type) ?? null;
+}
 
 const BY_TYPE: readonly (MessageCodec<PeerMessage> | undefined)[] = codecsByType();
 const HEADER_SPACE = Buffer.alloc(FRAME_HEADER_BYTES);

@@ -14,7 +14,7 @@ import { DhtError } from '../domain/error-catalogue.ts';
 import type { NodeAddress } from '../domain/node-address.ts';
 import type { ByteNetwork, ByteStream, Listener, RefusedStream } from '../ports/byte-network.ts';
 import { transportKey, type ClusterSecret, type TransportKey } from './cluster-secret.ts';
-import { NameResolver } from './name-resolver.ts';
+import { NameResolver, type LookupResult } from './name-resolver.ts';
 import { NodeStream } from './node-stream.ts';
 
 const TLS_OPTIONS = { ciphers: 'TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256', minVersion: 'TLSv1.3', ca: [] as string[] } as const;
@@ -26,16 +26,19 @@ const SOCKETS_MAX = 8192;
 export interface NodeNetworkOptions {
   /** Null: plain TCP. */
   readonly secret: ClusterSecret | null;
+  /** Told of each look-up of a name; left out: nobody counts them. */
+  readonly onLookup?: (result: LookupResult) => void;
 }
 
 export class NodeNetwork implements ByteNetwork {
-  readonly #resolver = new NameResolver();
+  readonly #resolver: NameResolver;
   /** What this node dials with; null: plain TCP. */
   readonly #ownKey: TransportKey | null;
   readonly #acceptedKeys: ReadonlyMap<string, Buffer>;
 
   constructor(options: NodeNetworkOptions) {
-    const { secret } = options;
+    const { secret, onLookup } = options;
+    this.#resolver = new NameResolver(onLookup);
     this.#ownKey = secret === null ? null : transportKey(secret.active);
     this.#acceptedKeys = new Map(secret?.accepted.map((accepted) => {
       const { identity, psk } = transportKey(accepted);

@@ -35,6 +35,7 @@ export function dhtProgram(options: DhtProgramOptions): StartProgram {
         zone: '',
         weight: 1,
         outAfterMs: options.outAfterMs,
+        metricsPerPeer: true,
         transport: 'plaintext',
         versions: options.versionsOf(`${place.host}:${place.port}`, ports.random),
         tuning: options.tuning,

@@ -2,7 +2,7 @@
 import type { Meter } from '../ports/meter.ts';
 
 const IGNORE = (): void => {};
-const METRIC = { add: IGNORE, set: IGNORE, observe: IGNORE };
+const METRIC = { add: IGNORE, set: IGNORE, remove: IGNORE, observe: IGNORE };
 
 export const SIM_METER: Meter = {
   counter: () => METRIC,

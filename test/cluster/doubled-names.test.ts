@@ -46,7 +46,7 @@ class World {
     }, {
       address: { host: 'localhost', port }, advertise: place, listenHost: host, dataDirectory: '/data',
       join, bootstrapExpect: 1, isJoinOff: false, ring: { keyBits: 48, replicas: 3, tokensPerNode: 4, candidatesPerToken: 2 },
-      zone: '', weight: 1, outAfterMs: null, transport: 'plaintext', versions: PROTOCOL_VERSIONS, tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
+      zone: '', weight: 1, outAfterMs: null, metricsPerPeer: false, transport: 'plaintext', versions: PROTOCOL_VERSIONS, tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
     });
   }
 

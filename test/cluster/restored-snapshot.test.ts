@@ -31,7 +31,7 @@ test('a restored snapshot is found out, and the node rejoins as a new member', a
     }, {
       address: { host: 'localhost', port: Number(name.split(':')[1]) }, advertise: null, listenHost: 'localhost', dataDirectory: '/data',
       join, bootstrapExpect: 1, isJoinOff: false, ring: { keyBits: 48, replicas: 3, tokensPerNode: 4, candidatesPerToken: 2 },
-      zone: '', weight: 1, outAfterMs: null, transport: 'plaintext', versions: PROTOCOL_VERSIONS, tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
+      zone: '', weight: 1, outAfterMs: null, metricsPerPeer: false, transport: 'plaintext', versions: PROTOCOL_VERSIONS, tuning: { ...NODE_TUNING, store: { ...NODE_TUNING.store, segmentBytes: 2 ** 20 } },
     });
     const until = async (what: string, condition: () => boolean): Promise<void> => {
       if (!(await sim.waitUntil(condition, 20_000, 20))) throw new Error(`not within 20 s: ${what}`);

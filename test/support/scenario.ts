@@ -18,6 +18,8 @@ import { dhtProgram } from '../../src/sim/dht-program.ts';
 import { History } from '../../src/sim/history.ts';
 import { SimCluster } from '../../src/sim/sim-cluster.ts';
 import { CALM_NETWORK, SimNetwork } from '../../src/sim/sim-network.ts';
+import type { Meter } from '../../src/ports/meter.ts';
+import { SIM_METER } from '../../src/sim/sim-meter.ts';
 import type { NodeProgram, SimNode } from '../../src/sim/sim-node.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 
@@ -34,6 +36,8 @@ export class Scenario {
   readonly cluster: SimCluster;
   /** By name, what processes of nodes of an older build speak at most. */
   readonly protocolMax = new Map<string, number>();
+  /** What a process of the node with this name counts with, each time one starts. */
+  meterOf: (name: string) => Meter = () => SIM_METER;
   readonly #history = new History();
   #operations = 0;
 
@@ -50,7 +54,7 @@ export class Scenario {
     });
     const sync = { minMs: SYNC_MS, maxMs: SYNC_MS };
     this.cluster = new SimCluster(
-      { sim: this.sim, network: this.network, startProgram },
+      { sim: this.sim, network: this.network, startProgram: (doors, place) => startProgram({ ...doors, meter: this.meterOf(`${place.host}:${place.port}`) }, place) },
       { disk: { capacityBytes: 2 ** 30, syncLatency: sync, otherLatency: { minMs: 0, maxMs: 0 } } },
     );
   }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { MonotonicMs } from '../../../src/domain/instant.ts';
 import { MemberTable } from '../../../src/membership/member-table.ts';
+import { NO_NOTES } from '../../../src/membership/membership-notes.ts';
 import type { GossipEntry } from '../../../src/protocol/message.ts';
 import { layoutOf, nodeIdOf } from '../ring/ring-fixture.ts';
 
@@ -52,5 +53,44 @@ describe('the time that a member is down', () => {
     expect(made.down.size).toBe(0);
     made.hear(said('down', 8, 100), at(30));
     expect(made.down.get(nodeIdOf('b:1'))).toMatchObject({ downForMs: 100, watchedForMs: 0 });
+  });
+});
+
+describe('what is counted of a member', () => {
+  const BOOT = 2 ** 20;
+
+  function counted(): { readonly made: MemberTable; readonly counts: { suspected: number; refuted: number; down: number } } {
+    const counts = { suspected: 0, refuted: 0, down: 0 };
+    const notes = { ...NO_NOTES, suspected: () => { counts.suspected += 1; }, refuted: () => { counts.refuted += 1; }, down: () => { counts.down += 1; } };
+    const made = new MemberTable(self as never, { suspicionBaseMs: 4_000, restartGraceMs: 60_000 }, notes);
+    made.follow(layoutOf([self, other, third] as never), at(0));
+    made.hear(said('alive', BOOT, 0), at(0));
+    return { made, counts };
+  }
+
+  test('a suspicion counts once, whoever has it and whoever joins it', () => {
+    const { made, counts } = counted();
+    made.accuse(nodeIdOf('b:1'), at(10));
+    made.hear(said('suspect', BOOT, 0), at(20));
+    expect(counts).toEqual({ suspected: 1, refuted: 0, down: 0 });
+  });
+
+  test('it is refuted by the process that was suspected, also after it counted as down', () => {
+    const { made, counts } = counted();
+    made.hear(said('suspect', BOOT, 0), at(10));
+    made.hear(said('alive', BOOT + 1, 0), at(20));
+    expect(counts).toEqual({ suspected: 1, refuted: 1, down: 0 });
+    made.hear(said('down', BOOT + 1, 0), at(30));
+    made.hear(said('alive', BOOT + 2, 0), at(40));
+    expect(counts).toEqual({ suspected: 1, refuted: 2, down: 1 });
+  });
+
+  test('a new process of the member does not refute what was said of the old one, nor does a farewell', () => {
+    const { made, counts } = counted();
+    made.hear(said('down', BOOT, 0), at(10));
+    made.hear(said('alive', 2 * BOOT, 0), at(20));
+    made.hear(said('suspect', 2 * BOOT, 0), at(30));
+    made.hear(said('left', 2 * BOOT, 0), at(40));
+    expect(counts).toEqual({ suspected: 1, refuted: 0, down: 1 });
   });
 });

@@ -13,7 +13,7 @@ describe('what is shown of the log', () => {
     let scrape = (): void => undefined;
     const meter: Meter = {
       counter: ({ name }) => ({ add: (amount) => { values.set(name, (values.get(name) ?? 0) + amount); } }),
-      gauge: ({ name }) => ({ set: (value) => { values.set(name, value); } }),
+      gauge: ({ name }) => ({ set: (value) => { values.set(name, value); }, remove: () => undefined }),
       histogram: () => ({ observe: () => undefined }),
       onScrape: (refresh) => { scrape = refresh; },
     };

@@ -7,7 +7,10 @@ export class RecordingMeter implements Meter {
   readonly #refreshes: (() => void)[] = [];
 
   counter = (options: MetricOptions) => ({ add: (amount: number, labels: Labels = {}) => { this.#add(options.name, labels, amount); } });
-  gauge = (options: MetricOptions) => ({ set: (value: number, labels: Labels = {}) => { this.#values.set(key(options.name, labels), value); } });
+  gauge = (options: MetricOptions) => ({
+    set: (value: number, labels: Labels = {}) => { this.#values.set(key(options.name, labels), value); },
+    remove: (labels: Labels) => { this.#values.delete(key(options.name, labels)); },
+  });
   histogram = (options: MetricOptions) => ({ observe: (_value: number, labels: Labels = {}) => { this.#add(options.name, labels, 1); } });
   onScrape = (refresh: () => void): void => { this.#refreshes.push(refresh); };
 
