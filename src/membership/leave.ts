@@ -7,6 +7,7 @@
  * It repeats its wish until the layout has it as leaving; a move that is given up brings it back to asking. Out of the
  * layout it stays until a majority of its newest layout's voters has persisted that layout: otherwise it could be the last
  * that knows it. Then it tells its predecessor, as a hint, and may stop. The last member just stops, with its data.
+ * Whoever is a member again before it has stopped begins anew.
  * Source: protocol sections A.4 (9) and E (7); the seed's `leave`.
  */
 import type { NodeId } from '../domain/ids.ts';
@@ -88,7 +89,10 @@ export class Leave {
   layoutChanged(layout: Layout | null, now: MonotonicMs): void {
     this.#nextAt = now;
     this.#aloneSince = null;
-    if (layout !== null) this.#resume(layout);
+    if (layout === null) return;
+    this.#resume(layout);
+    // A wish to join that was long under way brought it back: it holds arcs again, and has to hand them over again.
+    if (this.#stage === 'left' && memberById(layout, this.#deps.self.nodeId) !== undefined) this.#stage = 'wanted';
   }
 
   tick(now: MonotonicMs): void {

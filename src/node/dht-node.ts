@@ -72,7 +72,6 @@ export class DhtNode implements NodeService {
   #recoverWaiter: ((outcome: RecoverOutcome) => void) | null = null;
   #joinWaiters: ((outcome: JoinOutcome) => void)[] = [];
   #isLeaving = false;
-  #hasLeftRing = false;
   #watch: Timer | null = null;
   #watchedAt: MonotonicMs;
   #wasCutOff = false;
@@ -128,7 +127,7 @@ export class DhtNode implements NodeService {
     events.onJoined = () => { node.#settleJoin({ kind: 'joined' }); };
     events.onJoinFailed = (code, detail) => { node.#settleJoin({ kind: 'failed', code, detail }); };
     // Also a leave that an earlier process life began ends here.
-    events.onLeft = () => { node.#isLeaving = true; node.#hasLeftRing = true; node.#finishLeave(); };
+    events.onLeft = () => { node.#isLeaving = true; node.#finishLeave(); };
     events.onRecovered = (outcome) => { node.#settleRecover(outcome); };
     events.onReleased = () => { node.#finishLeave(); };
     node.#begin();
@@ -379,7 +378,7 @@ export class DhtNode implements NodeService {
   }
 
   #finishLeave(): void {
-    if (!this.#isLeaving || !this.#hasLeftRing || !this.#parts.release.isDone) return;
+    if (!this.#isLeaving || this.#parts.membership.state.kind !== 'left' || !this.#parts.release.isDone) return;
     this.#finish({ kind: 'left' });
   }
 

@@ -10,7 +10,7 @@
  */
 import { compareNames } from '../domain/name-order.ts';
 import type { Random } from '../ports/random.ts';
-import { checkAcknowledged } from './checkers/acknowledged.ts';
+import { checkAcknowledged, type HoldingNode } from './checkers/acknowledged.ts';
 import { checkBodies } from './checkers/bodies.ts';
 import { checkConvergence } from './checkers/convergence.ts';
 import { checkCopies } from './checkers/copies.ts';
@@ -277,7 +277,9 @@ export class WholeNodeRun {
     const nodes = this.#cluster.nodes().flatMap((node) => {
       const nodeId = node.knownId();
       const program = node.program();
-      return nodeId === null || program === null ? [] : [{ nodeId, store: program.store }];
+      if (nodeId === null || program === null) return [];
+      const { store } = program;
+      return [{ nodeId, store: { head: (key) => store.head(key), floor: (key) => store.floor(key), holdsBody: (key, bodyId) => store.holdsBody(key, bodyId) || node.disk.isRotten(bodyId) } } satisfies HoldingNode];
     });
     const wrong = layout === null ? null : checkAcknowledged(name, version, layout, nodes);
     if (wrong !== null) this.#sim.fail(wrong);

@@ -1,6 +1,7 @@
 /**
  * I14, at the moment of the acknowledgement: a majority of the name's replicas hold the value, or a newer one, with its body on
  * the same disk. A node that is down, or has no process to ask, counts as holding it: what it has is looked at after its start.
+ * So does, for the caller to say, one whose body rotted while the write was under way: it was durable when it was counted.
  */
 import { compareBallots, parseBallot } from '../../domain/ballot.ts';
 import type { NodeId } from '../../domain/ids.ts';

@@ -184,6 +184,20 @@ describe('leaving', () => {
     expect(kernel.wrongPointers([a, b, c])).toEqual([]);
   });
 
+  test('a leaver that an old wish to join brings back hands over and leaves once more', () => {
+    const kernel = ringOf(a, b, c, d);
+    kernel.give(d, { kind: 'leave' });
+    expect(kernel.run(kernel.nowMs + 5000, () => kernel.node(d).outcome.left)).toBe(true);
+    const { identity: from, disk: { nodeId } } = kernel.node(d);
+    kernel.give(a, { kind: 'request', id: 1_000_000, from, request: { kind: 'join', node: { nodeId, name: d, advertise: d }, zone: '', weight: 1, keyBits: ring.keyBits } });
+    const isMemberFor = (name: string): boolean => kernel.node(name).disk.layout?.members.some((member) => member.name === d) === true;
+    expect(kernel.run(kernel.nowMs + 5000, () => isMemberFor(a) && isMemberFor(d))).toBe(true);
+    kernel.run(kernel.nowMs + 10);
+    expect(kernel.machine(d).state.kind).toBe('leaving');
+    expect(kernel.run(kernel.nowMs + 20_000, () => !isMemberFor(a) && kernel.machine(d).state.kind === 'left')).toBe(true);
+    expect(kernel.run(kernel.nowMs + 5000, () => kernel.wrongPointers([a, b, c]).length === 0)).toBe(true);
+  });
+
   test('a node that left may join again with the same disk', () => {
     const kernel = ringOf(a, b, c, d);
     kernel.give(d, { kind: 'leave' });
