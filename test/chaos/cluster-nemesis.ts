@@ -122,11 +122,16 @@ export class ClusterNemesis {
     const draw = random.float();
     if (draw < 0.25) await this.#loseVolume(random);
     else if (draw < 0.75) {
-      const sizes = Array.from({ length: replicasMax - replicasMin + 1 }, (_, i) => replicasMin + i).filter((size) => size !== replicas);
+      // One leaver at a time, of a ring that was whole: two killed on their way out take the majority of their arcs along.
+      const sizes = Array.from({ length: replicasMax - replicasMin + 1 }, (_, i) => replicasMin + i).filter((size) => size > replicas || size === replicas - 1);
       if (sizes.length === 0) return;
       const size = pick(random, sizes);
-      this.#count('scale', `from ${replicas} to ${size}`);
-      await this.#ring.scale(size);
+      const scale = async (): Promise<void> => {
+        this.#count('scale', `from ${replicas} to ${size}`);
+        await this.#ring.scale(size);
+      };
+      if (size < replicas) await this.#whenWhole('nobody leaves', scale);
+      else await scale();
     } else if (draw < 0.9) {
       this.#count('rolling restart', '');
       await this.#ring.rollingRestart();
@@ -146,15 +151,21 @@ export class ClusterNemesis {
   }
 
   async #loseVolume(random: SimRandom): Promise<void> {
+    await this.#whenWhole('no volume is lost', async () => {
+      const victim = pick(random, [...this.#ring.ordinals]);
+      this.#count('lost volume', `of ${this.#ring.podName(victim)}`);
+      await this.#ring.loseVolume(victim);
+    });
+  }
+
+  /** Holds the other faults, and acts once nothing lacks a copy; unless that takes too long, or the end comes. */
+  async #whenWhole(otherwise: string, act: () => Promise<void>): Promise<void> {
     this.#isCalm = true;
     try {
       while (this.#active > 0 && !this.#isOver) await this.#pause(200);
       if (this.#isOver) return;
-      const isWhole = await this.#ring.untilWhole(WHOLE_MS_MAX).then(() => true, (error: Error) => { this.#note(`no volume is lost: ${error.message}`); return false; });
-      if (!isWhole || this.#isOver) return;
-      const victim = pick(random, [...this.#ring.ordinals]);
-      this.#count('lost volume', `of ${this.#ring.podName(victim)}`);
-      await this.#ring.loseVolume(victim);
+      const isWhole = await this.#ring.untilWhole(WHOLE_MS_MAX).then(() => true, (error: Error) => { this.#note(`${otherwise}: ${error.message}`); return false; });
+      if (isWhole && !this.#isOver) await act();
     } finally {
       this.#isCalm = false;
     }
