@@ -111,6 +111,8 @@ export class Core {
       if (node.isGone()) continue;
       const view = program?.service.view();
       if (program === null || view === undefined) return `${node.name} is not up`;
+      // Out of the layout, it keeps what it had until all owners have it; those outside the core never say so.
+      if (view.state === 'leaving' && !layout.members.some(({ nodeId }) => nodeId === node.knownId())) continue;
       if (view.state !== 'serving' && view.state !== 'left') return `${node.name} is ${view.state}: ${view.stateDetail}`;
       if (view.state === 'serving' && program.layout()?.epoch !== layout.epoch) return `${node.name} is in epoch ${program.layout()?.epoch ?? 0}, another in ${layout.epoch}`;
     }
