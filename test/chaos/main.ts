@@ -1,7 +1,7 @@
 /**
  * Chaos on a whole installation on loopback, under the oracle.
  *
- *   npm run chaos -- --scenario kill-node [--scenario 4 ...] [--seed 1] [--clients 4] [--times 1] [--directory DIR]
+ *   npm run chaos -- --scenario kill-pod [--scenario 4 ...] [--seed 1] [--clients 4] [--times 1] [--directory DIR]
  *   npm run chaos -- --all | --short | --list
  *   npm run chaos -- --scenario random --minutes 10 --seed 7
  *
@@ -12,6 +12,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { SCENARIOS, scenarioOf } from './catalogue.ts';
+import { CLUSTER_SCENARIOS } from './cluster-scenarios.ts';
 import { runLocally } from './local-run.ts';
 import { report, type ScenarioResult } from './report.ts';
 import type { Scenario } from './scenario.ts';
@@ -28,7 +29,9 @@ const { values } = parseArgs({
 });
 if (values.list) {
   for (const { number, name, about, isShort } of SCENARIOS) console.log(`${String(number).padStart(2)}  ${name.padEnd(20)} ${isShort === true ? '*' : ' '} ${about}`);
-  console.log('30  random                 any of these by chance, for --minutes\n* in the short set');
+  console.log('30  random                 any of these by chance, for --minutes\n* in the short set\n\nOn a cluster only, with npm run chaos:cluster:');
+  for (const { number, name, about } of CLUSTER_SCENARIOS) if (scenarioOf(name) === null) console.log(`${String(number).padStart(2)}  ${name.padEnd(20)}   ${about}`);
+  console.log('\n23, a kill at each operation of the disk, is simulated: test/crash');
   process.exit(0);
 }
 const chosen: Scenario[] = values.all ? [...SCENARIOS] : values.short ? SCENARIOS.filter(({ isShort }) => isShort) : (values.scenario ?? []).map((text) => {

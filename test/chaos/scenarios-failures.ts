@@ -44,7 +44,7 @@ export const KILL_FIGURES: Scenario = {
 
 export const FAILURES: readonly Scenario[] = [
   {
-    number: 1, name: 'kill-node', about: 'SIGKILL of one of three: it is missed soon, nothing is lost, and it returns as itself', replicas: 3, needs: [], isShort: true,
+    number: 1, name: 'kill-pod', about: 'SIGKILL of one of three: it is missed soon, nothing is lost, and it returns as itself', replicas: 3, needs: [], isShort: true,
     steps: async (ring, stage) => {
       const victim = stage.random.below(3);
       const before = await ring.nodes[victim]?.view();
