@@ -1,7 +1,7 @@
 /** `dht / Ring`: membership, the talk between nodes, copies and moves; for those who run the ring. */
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { dashboard, type Row } from './dashboard.ts';
-import { bars, lines, stat, states } from './panels.ts';
+import { bars, lines, ONE_IS_GOOD, stat, states } from './panels.ts';
 import { happened, of, quantile, query, rate, stateNumber } from './queries.ts';
 
 export function ringDashboard(): Dashboard {
@@ -9,7 +9,7 @@ export function ringDashboard(): Dashboard {
     uid: 'dht-ring',
     title: 'dht / Ring',
     description: 'Who is in the ring and who thinks so, how nodes talk, what lacks copies and what moves.',
-    rows: [membership(), peers(), repair(), moves()],
+    rows: [membership(), failureDetection(), peers(), repair(), moves()],
   });
 }
 
@@ -44,6 +44,31 @@ function membership(): Row {
         description: 'Number of the layout that each node has. All the same within seconds; a node that stays behind cannot reach the others, and refuses to answer by the old layout.',
         queries: [query(`max by (instance) (${of('dht_ring_epoch')})`, '{{instance}}')],
       }),
+      stat({
+        title: 'Different layouts', unit: 'short', width: 8, height: 8, steps: ONE_IS_GOOD,
+        description: 'How many different layouts the nodes have, by their checksums. Two for a moment while one spreads; two for minutes with the same epochs would be a fault of the program: report it.',
+        queries: [query(`count by (job) (count_values by (job) ("checksum", ${of('dht_ring_checksum')} > 0))`, '{{job}}')],
+      }),
+      stat({
+        title: 'Since the last change', unit: 's', width: 8, height: 8,
+        description: 'How long ago the nodes last took over a layout; since the last start of a node if none came since. Short again and again: members come and go, see the changes.',
+        queries: [query(`time() - max by (job) (${of('dht_ring_last_change_timestamp_seconds')})`, '{{job}}')],
+      }),
+      lines({
+        title: 'Members wanted and alive', unit: 'short',
+        description: 'What the StatefulSet wants (0 outside Kubernetes, or while its API gives no answer) and what the most pessimistic node sees alive. Apart for long: a pod can not start, or does not find the ring.',
+        queries: [query(`max by (job) (${of('dht_ring_expected_members')})`, '{{job}} wanted'), query(`min by (job) (${of('dht_ring_members', 'state="alive"')})`, '{{job}} alive')],
+      }),
+      lines({
+        title: 'Attempts to join', unit: 'short',
+        description: 'How nodes that start find a ring. unreachable: a seed does not answer. no_ring: it has none either, as when all start. rejected: a ring does not take the node, its log says why.',
+        queries: [query(`sum by (result) (${happened('dht_ring_join_attempts_total')})`, '{{result}}')],
+      }),
+      bars({
+        title: 'Tokens', unit: 'short', min: 0, decimals: 0,
+        description: 'Positions of each node on the ring. The same on all; 0: the node is in no layout. More tokens balance better, fewer move in larger pieces; the founder set them.',
+        queries: [query(`max by (instance) (${of('dht_ring_tokens')})`, '{{instance}}')],
+      }),
       bars({
         title: 'Owned part of the ring', unit: 'percentunit', min: 0, decimals: 1,
         description: 'Part of all names for which each node is first. About 1/N each, within a third; a new node reaches its part when its move has ended.',
@@ -58,6 +83,78 @@ function membership(): Row {
         title: 'Ranges by health', unit: 'short',
         description: 'Parts of the ring by what their live replicas allow, as seen by the most pessimistic node. unavailable: no quorum.',
         queries: [query(`max by (status) (${of('dht_ring_ranges', 'status!="healthy"')})`, '{{status}}')],
+      }),
+    ],
+  };
+}
+
+function failureDetection(): Row {
+  return {
+    title: 'Failure detection and gossip',
+    panels: [
+      lines({
+        title: 'Probes by result', unit: 'ops',
+        description: 'Pings of the next members, and questions to others whether they reach one. error: it could not be sent, the member is gone. timeout: it, or this node, is slow; above a fifth for long, see which node asks.',
+        queries: [query(`sum by (kind, result) (${rate('dht_failure_detector_probes_total')})`, '{{kind}}: {{result}}')],
+      }),
+      lines({
+        title: 'Probes without an answer in time, by node', unit: 'percentunit', limit: 0.2, top: 1,
+        description: 'Part of the pings of each node that got no answer in time. One node above the line: it or its network is slow. Several: they ping the same member, which hangs.',
+        queries: [query(`sum by (instance) (${rate('dht_failure_detector_probes_total', 'kind="direct",result="timeout"')}) / sum by (instance) (${rate('dht_failure_detector_probes_total', 'kind="direct"')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Round trip of probes, 99th percentile', unit: 's', limit: 0.5,
+        description: 'Time until an answered probe was answered. It does no work at the other end, so this is the network and the delay of both event loops. A ping is given up after 0.5 s, later by a node that distrusts itself.',
+        queries: [query(`${quantile(0.99, 'dht_failure_detector_probe_duration_seconds', ['kind'])} >= 0`, '{{kind}}')],
+      }),
+      lines({
+        title: 'Time to find a failure', unit: 's', limit: 10,
+        description: 'How long a member had been silent when the nodes that ping it began to avoid it, half and 90 % of them. 1 to 3 s are usual; there is a line only where something failed.',
+        queries: [query(quantile(0.5, 'dht_failure_detector_detection_duration_seconds'), 'half'), query(quantile(0.9, 'dht_failure_detector_detection_duration_seconds'), '90 %')],
+      }),
+      lines({
+        title: 'Suspected, refuted, down', unit: 'short',
+        description: 'What happened to members in the view of the node that saw most. refuted: it lived after all; more than half of the suspicions refuted: slow nodes or a bad network.',
+        queries: [
+          query(`max by (job) (${happened('dht_failure_detector_suspicions_total')})`, '{{job}}: suspected'),
+          query(`max by (job) (${happened('dht_failure_detector_refutations_total')})`, '{{job}}: refuted'),
+          query(`max by (job) (${happened('dht_failure_detector_down_total')})`, '{{job}}: down'),
+        ],
+      }),
+      lines({
+        title: 'Distrust of itself', unit: 'short', top: 8,
+        description: 'How much each node doubts its own measurements, 0 to 8, because its timers were late or it was suspected wrongly. Above 0 for long: too little CPU; it then finds failures later.',
+        queries: [query(`max by (instance) (${of('dht_failure_detector_local_health_score')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Membership messages', unit: 'ops',
+        description: 'Messages of membership that the nodes sent, by kind. Pings are steady, about two a second for each neighbour; many layout messages for long: the voters do not come to an end.',
+        queries: [query(`sum by (type) (${rate('dht_gossip_messages_total', 'direction="out"')}) > 0`, '{{type}}')],
+      }),
+      lines({
+        title: 'Membership traffic', unit: 'binBps',
+        description: 'Bytes of membership messages that each node sent. Some KiB/s; it rises with news and with the size of layouts that are told, and stays high only while members come and go.',
+        queries: [query(`sum by (instance) (${rate('dht_gossip_bytes_total', 'direction="out"')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'News waiting to be told', unit: 'short',
+        description: 'Pieces of news about members that each node still has to pass on. Zero within seconds of an event; never back at zero: members come and go all the time.',
+        queries: [query(`max by (instance) (${of('dht_gossip_queue_messages')})`, '{{instance}}')],
+      }),
+      lines({
+        title: 'Look-ups of names', unit: 'short',
+        description: 'Names of peers that were looked up. nxdomain: the name is gone, as that of a deleted pod. timeout, error: the DNS of the cluster; nodes go on with open connections.',
+        queries: [query(`sum by (result) (${happened('dht_peer_dns_lookups_total')})`, '{{result}}')],
+      }),
+      lines({
+        title: 'Suspicion of single members', unit: 'short', top: 2,
+        description: 'Needs metrics.perPeer. 0 trusted, up to 1 by missed pings, 1 suspect, 2 down; the highest of all nodes, by the node id of the member, which dht_node_info gives a name.',
+        queries: [query(`max by (peer) (${of('dht_peer_suspicion_level')})`, '{{peer}}')],
+      }),
+      lines({
+        title: 'Silence of single members', unit: 's',
+        description: 'Needs metrics.perPeer. Time since any node last heard from a member itself, by node id. Members are pinged twice a second by their neighbours: more than a few seconds, and it is cut off or dead.',
+        queries: [query(`time() - max by (peer) (${of('dht_peer_last_contact_timestamp_seconds')})`, '{{peer}}')],
       }),
     ],
   };

@@ -49,7 +49,7 @@ if (!HAS_PROMETHEUS) console.warn('skipped: no prometheus on the PATH, so no das
   let beginMs: number;
 
   beforeAll(async () => {
-    ring = await RealRing.create();
+    ring = await RealRing.create({ flags: ['--metrics-per-peer'] });
     const founder = await ring.startNew([]);
     const second = await ring.startNew([founder]);
     const third = await ring.add();
