@@ -49,6 +49,7 @@ import { NodeRandom } from './runtime/node-random.ts';
 import { ProcessTerminal } from './runtime/process-terminal.ts';
 import { programVersion } from './runtime/program-version.ts';
 import type { ProgressOptions } from './runtime/progress-watchdog.ts';
+import { useRenewed, type RenewedFilesDeps } from './runtime/renewed-files.ts';
 import { onShutdownSignal } from './runtime/shutdown-signals.ts';
 
 /** Milliseconds that probes under way get to end. */
@@ -161,8 +162,9 @@ async function serve(settings: NodeSettings, log: Log): Promise<void> {
   const meter = new PromMeter({ version, nodeVersion: process.versions.node });
   const requestIds = new RequestIds(random);
   const files = new NodeLocalFiles();
-  const tokens = await gatewayTokens(settings, files);
-  const tls = await gatewayTls(settings, files);
+  const tokens = await gatewayTokens(settings, { clock, files, log });
+  let renewTls: (identity: TlsIdentity) => void = () => undefined;
+  const tls = await gatewayTls(settings, { clock, files, log }, (identity) => { renewTls(identity); });
   const bind = interfaces(settings);
 
   let node: DhtNode | null = null;
@@ -173,6 +175,7 @@ async function serve(settings: NodeSettings, log: Log): Promise<void> {
   const edge = { node: () => node, log, requestIds };
   const parseErrorAnswer = (parserCode: string): Buffer => rawProblem(parserCode, requestIds.next());
   const gateway = await HttpServer.start(createGatewayApp({ ...edge, clock, meter }, { requestsMax: settings.httpRequestsMax, objectBytesMax: OBJECT_BYTES_MAX, tokens, version }), { host: bind.httpListen, port: settings.httpPort, connectionsMax: settings.httpConnectionsMax, progress: HTTP_PROGRESS, tls, parseErrorAnswer });
+  renewTls = (identity) => { gateway.renewTls(identity); };
   const admin = await HttpServer.start(createAdminApp({ ...edge, clock, metrics: meter, waitsFor: () => waitsFor, drains: () => drains }, { adminToken: () => token, version }), { host: bind.adminListen, port: settings.adminPort, connectionsMax: ADMIN_CONNECTIONS_MAX, progress: HTTP_PROGRESS, tls: null, parseErrorAnswer });
 
   // A process that only waits may end at any time.
@@ -271,13 +274,27 @@ function keepToInstallation(installation: Installation, node: DhtNode, clock: No
   installation.watchOrphans(() => node.membersDown(), (names) => { node.orphaned(names); });
 }
 
-async function gatewayTokens({ gatewayTokensFile }: NodeSettings, files: NodeLocalFiles): Promise<readonly BearerToken[] | null> {
-  return gatewayTokensFile === null ? null : parseBearerTokens((await files.read(gatewayTokensFile, TOKENS_FILE_BYTES_MAX)).toString('utf8'));
+/** Those of now, whenever it is asked. */
+async function gatewayTokens({ gatewayTokensFile }: NodeSettings, deps: RenewedFilesDeps): Promise<(() => readonly BearerToken[]) | null> {
+  if (gatewayTokensFile === null) return null;
+  let tokens: readonly BearerToken[] = [];
+  await useRenewed(deps, { what: 'gateway tokens', paths: [gatewayTokensFile], bytesMax: TOKENS_FILE_BYTES_MAX, use: ([text]) => { tokens = parseBearerTokens(text?.toString('utf8') ?? ''); } });
+  return () => tokens;
 }
 
-async function gatewayTls({ tlsCertFile, tlsKeyFile }: NodeSettings, files: NodeLocalFiles): Promise<TlsIdentity | null> {
+/** What to begin with; each later one is told to `renew`. */
+async function gatewayTls({ tlsCertFile, tlsKeyFile }: NodeSettings, deps: RenewedFilesDeps, renew: (identity: TlsIdentity) => void): Promise<TlsIdentity | null> {
   if (tlsCertFile === null || tlsKeyFile === null) return null;
-  return { cert: await files.read(tlsCertFile, PEM_FILE_BYTES_MAX), key: await files.read(tlsKeyFile, PEM_FILE_BYTES_MAX) };
+  let first: TlsIdentity | null = null;
+  await useRenewed(deps, {
+    what: 'gateway certificate', paths: [tlsCertFile, tlsKeyFile], bytesMax: PEM_FILE_BYTES_MAX,
+    use: ([cert, key]) => {
+      const identity = { cert: cert ?? Buffer.alloc(0), key: key ?? Buffer.alloc(0) };
+      if (first === null) first = identity;
+      else renew(identity);
+    },
+  });
+  return first;
 }
 
 function nodeOptions(settings: NodeSettings, listenHost: string, transport: 'tls-psk' | 'plaintext'): NodeOptions {

@@ -56,14 +56,15 @@ export interface TokenGateDeps {
 /** Lets in requests that show one of the tokens. */
 export class TokenGate {
   readonly #log: Log;
-  readonly #tokens: readonly BearerToken[];
+  readonly #tokens: () => readonly BearerToken[];
   readonly #admitted: Counter;
-  readonly #labels: ReadonlyMap<string, Labels>;
+  readonly #labels: Map<string, Labels>;
 
-  constructor({ log, meter }: TokenGateDeps, tokens: readonly BearerToken[]) {
+  /** `tokens`: those of now; they may be replaced at any time. */
+  constructor({ log, meter }: TokenGateDeps, tokens: () => readonly BearerToken[]) {
     this.#log = log;
     this.#tokens = tokens;
-    this.#labels = new Map(tokens.map(({ name }) => [name, { token: name }]));
+    this.#labels = new Map(tokens().map(({ name }) => [name, { token: name }]));
     this.#admitted = meter.counter({
       name: 'dht_gateway_token_requests_total', help: 'Requests let in, by the name of their token.', labelNames: ['token'], initial: [...this.#labels.values()],
     });
@@ -81,14 +82,20 @@ export class TokenGate {
       return false;
     }
     this.#log.debug('An object request was let in', { requestId, method: req.method, token: name });
-    this.#admitted.add(1, this.#labels.get(name));
+    this.#admitted.add(1, this.#labelsOf(name));
     return true;
+  }
+
+  #labelsOf(name: string): Labels {
+    let labels = this.#labels.get(name);
+    if (labels === undefined) this.#labels.set(name, labels = { token: name });
+    return labels;
   }
 
   #nameOf(token: string): string | null {
     const digest = digestOf(token);
     let found: string | null = null;
-    for (const known of this.#tokens) if (timingSafeEqual(known.digest, digest)) found = known.name;
+    for (const known of this.#tokens()) if (timingSafeEqual(known.digest, digest)) found = known.name;
     return found;
   }
 }

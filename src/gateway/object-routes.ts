@@ -43,7 +43,7 @@ export interface ObjectRoutesOptions {
   /** Bytes of the largest body that is taken. */
   readonly objectBytesMax: number;
   /** Who may use objects; null: whoever reaches the port. */
-  readonly tokens: readonly BearerToken[] | null;
+  readonly tokens: (() => readonly BearerToken[]) | null;
 }
 
 export class ObjectRoutes {

@@ -96,6 +96,13 @@ export class HttpServer {
     });
   }
 
+  /** New connections get this certificate. Throws DHT_ERR_SETTING_INVALID for one that can't be used; then the one before stays. */
+  renewTls(tls: TlsIdentity): void {
+    if (!(this.#server instanceof https.Server)) throw new DhtError('DHT_ERR_SETTING_INVALID', 'a server that began without a certificate takes none');
+    checkTls(tls);
+    this.#server.setSecureContext(tls);
+  }
+
   /** Goes on serving, but ends each connection with its next answer, so that clients come back somewhere else. */
   drain(): void {
     this.#state.isDraining = true;
@@ -127,10 +134,14 @@ function createServer(tls: TlsIdentity | null, listener: http.RequestListener): 
     noDelay: true,
   };
   if (tls === null) return http.createServer(options, listener);
+  checkTls(tls);
+  return https.createServer({ ...options, ...tls, handshakeTimeout: HANDSHAKE_TIMEOUT_MS }, listener);
+}
+
+function checkTls(tls: TlsIdentity): void {
   try {
     createSecureContext(tls);
   } catch (error) {
     throw new DhtError('DHT_ERR_SETTING_INVALID', `the TLS certificate and key can not be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
-  return https.createServer({ ...options, ...tls, handshakeTimeout: HANDSHAKE_TIMEOUT_MS }, listener);
 }

@@ -30,6 +30,8 @@ export class EdgeFixture {
   readonly node = new FakeNode();
   readonly logLines: string[] = [];
   isStarted = true;
+  /** May be replaced by a gateway's that began with some. */
+  tokens: readonly BearerToken[] = [];
   readonly #servers: HttpServer[];
 
   private constructor(servers: HttpServer[]) {
@@ -47,14 +49,19 @@ export class EdgeFixture {
   static async start({ requestsMax = 16, adminToken = null, objectBytesMax = OBJECT_BYTES_MAX, progress = PATIENT, tokens = null, tls = null }: EdgeOptions = {}): Promise<EdgeFixture> {
     const servers: HttpServer[] = [];
     const fixture = new EdgeFixture(servers);
+    fixture.tokens = tokens ?? [];
     const meter = new PromMeter({ version: '0', nodeVersion: '0' });
     const requestIds = new RequestIds(new NodeRandom());
     const log = new JsonLog({ write: (line) => fixture.logLines.push(line) }, { level: 'debug', format: 'json', fields: {} });
     const node = (): FakeNode | null => (fixture.isStarted ? fixture.node : null);
     const serve = { host: '127.0.0.1', port: 0, connectionsMax: 100, progress, parseErrorAnswer: (code: string) => rawProblem(code, requestIds.next()) };
-    servers.push(await HttpServer.start(createGatewayApp({ node, clock: new NodeClock(), log, meter, requestIds }, { requestsMax, objectBytesMax, tokens, version: '0' }), { ...serve, tls }));
+    servers.push(await HttpServer.start(createGatewayApp({ node, clock: new NodeClock(), log, meter, requestIds }, { requestsMax, objectBytesMax, tokens: tokens === null ? null : () => fixture.tokens, version: '0' }), { ...serve, tls }));
     servers.push(await HttpServer.start(createAdminApp({ node, clock: new NodeClock(), log, metrics: meter, requestIds, waitsFor: () => null, drains: () => null }, { adminToken: () => adminToken, version: '0' }), { ...serve, tls: null }));
     return fixture;
+  }
+
+  renewTls(identity: TlsIdentity): void {
+    this.#servers[0]?.renewTls(identity);
   }
 
   async stop(): Promise<void> {

@@ -4,7 +4,7 @@ import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { parseBearerTokens } from '../../src/gateway/bearer-tokens.ts';
-import { CERTIFICATE, CERTIFICATE_KEY, OTHER_KEY } from '../support/gateway-certificate.ts';
+import { CERTIFICATE, CERTIFICATE_KEY, OTHER_KEY, RENEWED_CERTIFICATE, RENEWED_CERTIFICATE_KEY } from '../support/gateway-certificate.ts';
 import { EdgeFixture, problemOf } from './edge-fixture.ts';
 
 const ANNA = 'anna-token-0123456789';
@@ -97,6 +97,16 @@ describe('a gateway with tokens', () => {
   });
 });
 
+describe('a gateway whose tokens are replaced', () => {
+  test('lets the new ones in and the old ones no longer, and counts the new names', async () => {
+    edge = await EdgeFixture.start({ tokens: TOKENS });
+    edge.tokens = parseBearerTokens('carl:carl-token-0123456789');
+    expect((await edge.object('x', bearer('carl-token-0123456789'))).status).toBe(404);
+    expect((await edge.object('x', bearer(ANNA))).status).toBe(401);
+    expect(await metric('dht_gateway_token_requests_total{token="carl"}')).toBe(1);
+  });
+});
+
 describe('a gateway without tokens', () => {
   test('serves anyone, with a token or without', async () => {
     edge = await EdgeFixture.start();
@@ -155,6 +165,23 @@ describe('a gateway with a certificate', () => {
   test('cuts clients that make no progress', async () => {
     edge = await EdgeFixture.start({ tls: TLS, progress: { intervalMs: 30, sentBytesMin: 100, takingLooksMax: 3 } });
     expect(await rawTls('PUT /v1/objects/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhello')).toBe('');
+  });
+
+  test('shows a renewed certificate to new connections, and cuts none of the old ones', async () => {
+    edge = await EdgeFixture.start({ tls: TLS });
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    expect(await get('/v1/openapi.json', { agent })).toMatchObject({ status: 200 });
+    edge.renewTls({ cert: Buffer.from(RENEWED_CERTIFICATE), key: Buffer.from(RENEWED_CERTIFICATE_KEY) });
+    expect(await get('/v1/openapi.json', { agent })).toMatchObject({ status: 200 });
+    agent.destroy();
+    expect(await get('/v1/openapi.json', { ca: RENEWED_CERTIFICATE })).toMatchObject({ status: 200 });
+    await expect(get('/v1/openapi.json')).rejects.toThrow(/self-signed/);
+  });
+
+  test('keeps its certificate when the renewed one can not be used', async () => {
+    edge = await EdgeFixture.start({ tls: TLS });
+    expect(() => { edge.renewTls({ cert: Buffer.from(RENEWED_CERTIFICATE), key: TLS.key }); }).toThrow(/can not be used/);
+    expect(await get('/v1/openapi.json')).toMatchObject({ status: 200 });
   });
 
   test('does not wait for a handshake when it closes', async () => {

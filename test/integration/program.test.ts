@@ -4,7 +4,7 @@ import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { CERTIFICATE, CERTIFICATE_KEY, OTHER_KEY } from '../support/gateway-certificate.ts';
+import { CERTIFICATE, CERTIFICATE_KEY, OTHER_KEY, RENEWED_CERTIFICATE, RENEWED_CERTIFICATE_KEY } from '../support/gateway-certificate.ts';
 
 /** The program itself, as processes of their own: settings, life cycle, and a whole ring. */
 const MAIN = path.resolve(import.meta.dirname, '../../src/main.ts');
@@ -153,6 +153,20 @@ describe('a gateway with tokens and a certificate', () => {
     expect(doubter.errors).toContain('self-signed certificate');
     expect(node.errors).toContain('"token":"anna"');
     expect(node.errors).not.toContain('anna-token');
+  }, 30_000);
+
+  test('takes replaced tokens and a renewed certificate while it runs', async () => {
+    const node = new Program(['node', ...ANY_PORTS, ...GUARD]);
+    const { httpPort } = await node.logged('The node listens');
+    await node.logged('Ready');
+    fs.writeFileSync(path.join(directory, 'tokens'), 'bert:bert-token-0123456789\n');
+    fs.writeFileSync(path.join(directory, 'cert.pem'), RENEWED_CERTIFICATE);
+    fs.writeFileSync(path.join(directory, 'key.pem'), RENEWED_CERTIFICATE_KEY);
+    fs.writeFileSync(path.join(directory, 'hello.txt'), 'hello\n');
+    const inUse = (): number => node.errors.split('Replaced files are in use').length - 1;
+    await until(() => inUse() === 2, () => node.errors);
+    const put = new Program(['put', 'hello.txt'], { DHT_URL: `https://localhost:${String(httpPort)}`, DHT_TOKEN: 'bert-token-0123456789', NODE_EXTRA_CA_CERTS: 'cert.pem' });
+    expect(await put.exit).toBe(0);
   }, 30_000);
 
   test.each([
