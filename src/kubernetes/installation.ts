@@ -78,7 +78,7 @@ export class Installation {
     return recorded === clusterId ? null : `the data on this volume belongs to the ring ${clusterId}, the installation's Secret records ${recorded}: this is the volume of another installation, or the Secret is`;
   }
 
-  /** How many nodes were wanted at the last read, half a minute ago at most while orphans are watched for; null: it told nothing. */
+  /** How many nodes were wanted at the last read, a minute ago at most while orphans are watched for; null: it told nothing. */
   get wantedMembers(): number | null {
     return this.#wantedMembers;
   }

@@ -151,6 +151,7 @@ describe('a member that dies', () => {
 test('a member that stops as for a restart is not a failure', async () => {
   const ring = new Metered();
   await ring.run(async ([a, b, c]) => {
+    await ring.scenario.sleep(1_000);
     await c.stop();
     await ring.scenario.sleep(FOUND_MS);
     for (const node of [a, b]) {
