@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { countLookups, NameResolver } from '../../../src/runtime/name-resolver.ts';
+import { countLookups, NameResolver, type LookupResult } from '../../../src/runtime/name-resolver.ts';
+import { NodeNetwork } from '../../../src/runtime/node-network.ts';
 import { RecordingMeter } from '../peer/recorders.ts';
 
 function counted(): { readonly resolver: NameResolver; readonly counts: () => readonly number[] } {
@@ -25,4 +26,13 @@ test('a name that nobody finds counts as one failed look-up, and every attempt c
     // Which one it is depends on whether there is a DNS server here.
     expect(failed.reduce((sum, count) => sum + count)).toBe(attempts);
   }
+});
+
+test('the network door tells of the look-ups of its dials', async () => {
+  const results: LookupResult[] = [];
+  const network = new NodeNetwork({ secret: null, onLookup: (result) => { results.push(result); } });
+  await expect(network.dial({ host: 'no-such-name.invalid', port: 1 }, 5_000)).rejects.toThrow();
+  expect(results).toHaveLength(1);
+  await expect(network.dial({ host: '127.0.0.1', port: 1 }, 5_000)).rejects.toThrow();
+  expect(results).toHaveLength(1);
 });
