@@ -28,7 +28,10 @@ export type Capability =
   /** Starts a whole new installation, as often as wanted. */
   | 'fresh-ring'
   /** Another release of the program on a node. */
-  | 'versions';
+  | 'versions'
+  /** The gateways have certificates, in files. */
+  | 'certificate'
+  | 'secret';
 
 export type ApiFault = 'silent' | 400 | 403 | 404 | 410 | 500 | null;
 
@@ -36,6 +39,12 @@ export type LinkFault = { readonly kind: 'held' } | { readonly kind: 'reset' } |
 
 /** bodies: one bit of the copies of large bodies. missing-body: their files are gone. log-tail: the last bytes of the log are gone. log: one bit in its middle. */
 export type Damage = 'bodies' | 'missing-body' | 'log-tail' | 'log';
+
+/** half: the certificate is new and its key is not. */
+export type CertificateStep = 'half' | 'renewed';
+
+/** The first one is used, the second accepted too. */
+export type SecretStep = 'old-and-new' | 'new-and-old' | 'new';
 
 export interface ChaosNode extends AuditedNode {
   readonly ordinal: number;
@@ -85,6 +94,11 @@ export interface ChaosRing {
   shiftClock(ordinal: number, byMs: number): Promise<void>;
   /** The node's own loop is busy this share of the time (0: not). */
   slow(ordinal: number, busyShare: number): Promise<void>;
+  /** From its next start on the node speaks the peer protocol up to this version, as its release does. */
+  chooseVersion(ordinal: number, protocolMax: number): Promise<void>;
+  replaceCertificate(ordinal: number, step: CertificateStep): Promise<void>;
+  /** What nodes read as the cluster secret at their next start. */
+  rotateSecret(step: SecretStep): Promise<void>;
   /** A whole new installation founds its ring, with nodes started at times and links opened late as `random` says; the ids of the rings seen. */
   foundAnew(random: () => number): Promise<ReadonlySet<string>>;
 

@@ -345,6 +345,9 @@ export class ClusterRing implements ChaosRing {
   apiFault(): Promise<void> { return this.#impossible(); }
   shiftClock(): Promise<void> { return this.#impossible(); }
   slow(): Promise<void> { return this.#impossible(); }
+  chooseVersion(): Promise<void> { return this.#impossible(); }
+  replaceCertificate(): Promise<void> { return this.#impossible(); }
+  rotateSecret(): Promise<void> { return this.#impossible(); }
   foundAnew(): Promise<ReadonlySet<string>> { return this.#impossible(); }
 
   /** What is missing until all wanted pods serve and all copies are where they belong; null: nothing. */

@@ -5,7 +5,7 @@
  *
  * The address of a pod is that of its proxy, as names are on Kubernetes: it stays while what is behind it changes.
  */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -14,7 +14,8 @@ import { PeerLinks } from '../histories/peer-links.ts';
 import { MockApi } from '../support/mock-kubernetes-api.ts';
 import { freePorts, RealRing, until, type RealNode } from '../support/real-ring.ts';
 import { ringLack, untilWhole } from '../support/ring-lack.ts';
-import type { ApiFault, Capability, ChaosNode, ChaosRing, Damage, LinkFault } from './chaos-ring.ts';
+import type { ApiFault, Capability, CertificateStep, ChaosNode, ChaosRing, Damage, LinkFault, SecretStep } from './chaos-ring.ts';
+import { LocalCredentials } from './local-credentials.ts';
 import type { Control } from './local-node.ts';
 import { LocalService } from './local-service.ts';
 import { LocalStatefulSet, type Pod } from './local-stateful-set.ts';
@@ -24,6 +25,8 @@ export interface LocalRingOptions {
   readonly replicas: number;
   readonly isOrdered?: boolean;
   readonly hasOwnVolumes?: boolean;
+  /** The gateways speak HTTPS; this process trusts their certificates. */
+  readonly hasCertificate?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
   readonly mayExitWith?: readonly number[];
   /** Milliseconds until each pod may start for the first time; 0 without it. */
@@ -75,6 +78,7 @@ export class LocalRing implements ChaosRing {
   readonly #api: MockApi;
   readonly #links: PeerLinks;
   readonly #set: LocalStatefulSet;
+  readonly #credentials: LocalCredentials;
   readonly #proxyPorts: number[] = [];
   readonly #options: LocalRingOptions;
   #service: LocalService | null = null;
@@ -82,14 +86,16 @@ export class LocalRing implements ChaosRing {
   readonly #full = new Set<string>();
   readonly #mounted: string[] = [];
   #foreign: RealRing | null = null;
+  /** By ordinal; without one its own. */
+  readonly #protocolMax = new Map<number, number>();
 
   private constructor(ring: RealRing, api: MockApi, options: LocalRingOptions, noVolumes: string | null) {
     this.#ring = ring;
     this.#api = api;
     this.#options = options;
-    const all: readonly Capability[] = ['kill-for', 'pause', 'links', 'swap-addresses', 'foreign-node', 'full-disk', 'damage', 'api-faults', 'clock', 'slow', 'evict', 'fresh-ring'];
+    this.#credentials = new LocalCredentials(ring.directory, api, options.hasCertificate ?? false);
+    const all: readonly Capability[] = ['kill-for', 'pause', 'links', 'swap-addresses', 'foreign-node', 'full-disk', 'damage', 'api-faults', 'clock', 'slow', 'evict', 'fresh-ring', 'versions', 'secret', ...(this.#credentials.hasCertificate ? ['certificate' as const] : [])];
     this.#why = new Map<Capability, string>([
-      ['versions', 'one version of the program runs here'],
       ...(noVolumes === null ? [] : [['full-disk', noVolumes] as const]),
       ...(process.platform === 'linux' ? [] : [['links', 'who dials is known on Linux only'] as const]),
     ]);
@@ -109,7 +115,7 @@ export class LocalRing implements ChaosRing {
     const local = new LocalRing(ring, await MockApi.start(), options, await whyNoVolumes());
     // The list of seeds names the first ones before any of them runs.
     for (let ordinal = 0; ordinal < FOUNDERS_MAX; ordinal++) await local.#prepare();
-    local.#service = await LocalService.start(() => local.nodes.filter(({ isReady }) => isReady).map(({ ordinal }) => local.#set.pod(ordinal).node.httpPort));
+    local.#service = await LocalService.start(() => local.nodes.filter(({ isReady }) => isReady).map(({ ordinal }) => local.#set.pod(ordinal).node.httpPort), local.#credentials.scheme);
     await local.scale(options.replicas);
     return local;
   }
@@ -192,7 +198,7 @@ export class LocalRing implements ChaosRing {
   async impersonate(ordinal: number): Promise<void> {
     await this.#set.kill([ordinal], READY_MS_MAX);
     this.#foreign = await RealRing.create({ directory: path.join(this.#ring.directory, 'foreign') });
-    await writeFile(path.join(this.#foreign.directory, 'cluster-secret'), this.#secret());
+    await writeFile(path.join(this.#foreign.directory, 'cluster-secret'), this.#credentials.secret);
     const node = await this.#foreign.startNew([]);
     this.#links.retarget(ordinal, node.port);
   }
@@ -225,6 +231,20 @@ export class LocalRing implements ChaosRing {
 
   async slow(ordinal: number, busyShare: number): Promise<void> {
     await this.#control(ordinal, { ...CALM, busyShare });
+  }
+
+  chooseVersion(ordinal: number, protocolMax: number): Promise<void> {
+    this.#protocolMax.set(ordinal, protocolMax);
+    return Promise.resolve();
+  }
+
+  replaceCertificate(ordinal: number, step: CertificateStep): Promise<void> {
+    return this.#credentials.replaceCertificate(ordinal, step);
+  }
+
+  rotateSecret(step: SecretStep): Promise<void> {
+    this.#credentials.rotateSecret(step);
+    return Promise.resolve();
   }
 
   async foundAnew(random: () => number): Promise<ReadonlySet<string>> {
@@ -261,6 +281,7 @@ export class LocalRing implements ChaosRing {
     }
     await this.#foreign?.stop();
     this.#foreign = null;
+    this.#protocolMax.clear();
     for (const pod of this.#set.pods) pod.startAt = Math.min(pod.startAt, performance.now() + 100);
     this.#api.fault = null;
   }
@@ -322,6 +343,7 @@ export class LocalRing implements ChaosRing {
   /** A node and its address, before anything runs there. */
   async #prepare(): Promise<RealNode> {
     const node = await this.#ring.add(`dht-${this.#ring.nodes.length}`);
+    await this.#credentials.prepare(node);
     const [port = 0] = await freePorts(1);
     this.#proxyPorts[node.index] = await this.#links.listen(node.index, node.port, port);
     if (this.#options.hasOwnVolumes === true) {
@@ -345,18 +367,13 @@ export class LocalRing implements ChaosRing {
   }
 
   #start(node: RealNode): void {
-    // The kubelet mounts what the Secret has, so that a restart needs no API.
-    const mounted = path.join(this.#ring.directory, 'mounted-secret');
-    if (this.#secret() !== '') writeFileSync(mounted, this.#secret());
+    const protocolMax = this.#protocolMax.get(node.index);
     const seeds = this.#proxyPorts.slice(0, FOUNDERS_MAX).flatMap((port) => ['--join', `127.0.0.1:${port}`]);
     this.#ring.start(node, [
       '--advertise', `127.0.0.1:${this.#proxyPorts[node.index] ?? 0}`, '--listen', '127.0.0.1', '--http-listen', '127.0.0.1', ...seeds, '--bootstrap-expect', String(FOUNDERS_MAX),
-      '--cluster-secret-file', mounted, '--kubernetes-namespace', 'store', '--kubernetes-stateful-set', 'dht', '--kubernetes-secret', 'dht-cluster', '--leave-policy', 'auto', '--reap-after', '60', '--drain-delay', '1',
+      ...this.#credentials.mount(node), '--kubernetes-namespace', 'store', '--kubernetes-stateful-set', 'dht', '--kubernetes-secret', 'dht-cluster', '--leave-policy', 'auto', '--reap-after', '60', '--drain-delay', '1',
+      ...(protocolMax === undefined ? [] : ['--protocol-max', String(protocolMax)]),
     ], ENTRY_POINT, { ...this.#options.environment, CHAOS_API: this.#api.url, ...(process.platform === 'linux' && { CHAOS_SOURCE: `${SOURCE_PREFIX}${node.index + 1}` }), CHAOS_CONTROL: this.#controlFile(node.index) });
-  }
-
-  #secret(): string {
-    return Buffer.from(this.#api.secret.data?.['secret'] ?? '', 'base64').toString();
   }
 
   #controlFile(ordinal: number): string {

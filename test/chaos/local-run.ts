@@ -7,7 +7,7 @@ import type { Scenario } from './scenario.ts';
 const FOUND_MS_MAX = 300_000;
 
 export async function runLocally(scenario: Scenario, options: OracleOptions, environment: Readonly<Record<string, string>> = {}): Promise<ScenarioResult> {
-  const ring = await LocalRing.create({ replicas: scenario.replicas, environment, hasOwnVolumes: scenario.needs.includes('full-disk') && process.getuid?.() === 0, ...(scenario.mayExitWith !== undefined && { mayExitWith: scenario.mayExitWith }) });
+  const ring = await LocalRing.create({ replicas: scenario.replicas, environment, hasOwnVolumes: scenario.needs.includes('full-disk') && process.getuid?.() === 0, hasCertificate: scenario.needs.includes('certificate'), ...(scenario.mayExitWith !== undefined && { mayExitWith: scenario.mayExitWith }) });
   try {
     const missing = scenario.needs.find((capability) => !ring.capabilities.has(capability));
     if (missing !== undefined) {

@@ -5,9 +5,11 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 export class LocalService {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #scheme: string;
   #turn = 0;
 
-  private constructor(ports: () => readonly number[]) {
+  private constructor(ports: () => readonly number[], scheme: string) {
+    this.#scheme = scheme;
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
       const ready = ports();
       const port = ready[this.#turn++ % Math.max(1, ready.length)];
@@ -28,16 +30,16 @@ export class LocalService {
     });
   }
 
-  /** `ports`: of the gateways that are ready now. */
-  static async start(ports: () => readonly number[]): Promise<LocalService> {
-    const service = new LocalService(ports);
+  /** `ports`: of the gateways that are ready now. `scheme`: what they speak; bytes go through as they are. */
+  static async start(ports: () => readonly number[], scheme: 'http' | 'https'): Promise<LocalService> {
+    const service = new LocalService(ports, scheme);
     service.#server.listen(0, '127.0.0.1');
     await once(service.#server, 'listening');
     return service;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   async stop(): Promise<void> {

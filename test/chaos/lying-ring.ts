@@ -75,6 +75,9 @@ export class LyingRing implements ChaosRing {
   apiFault = absent;
   shiftClock = absent;
   slow = absent;
+  chooseVersion = absent;
+  replaceCertificate = absent;
+  rotateSecret = absent;
   foundAnew = absent;
   heal = (): Promise<void> => Promise.resolve();
   lack = (): Promise<string | null> => Promise.resolve(null);

@@ -3,7 +3,7 @@
  * one that waits for its answers hides the time in which there are none), each on a connection of its own through the
  * Service, tried once.
  */
-import { Agent, request } from 'node:http';
+import { requestTo } from '../support/http-or-https.ts';
 
 /** Milliseconds until a request counts as not answered. */
 const TRY_MS_MAX = 5_000;
@@ -109,7 +109,7 @@ const store = (i: number, url: string): Promise<string | null> => once('PUT', `$
 /** Null: answered as it should be. */
 function once(method: string, url: string, body: Buffer | null): Promise<string | null> {
   return new Promise((resolve) => {
-    const call = request(url, { method, agent: new Agent({ keepAlive: false }), headers: body === null ? {} : { 'content-length': body.length } }, (response) => {
+    const call = requestTo(url, { method, agent: false, headers: body === null ? {} : { 'content-length': body.length } }, (response) => {
       let bytes = 0;
       response.on('data', (piece: Buffer) => { bytes += piece.length; });
       response.on('error', (error) => { done(error.message); });

@@ -10,9 +10,10 @@
  * A body is its value's text, repeated up to the wanted length: whoever reads it knows whose it is, and sees when two
  * are mixed.
  */
-import { Agent, request, type OutgoingHttpHeaders } from 'node:http';
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { ModelCondition } from '../../src/sim/checkers/object-model.ts';
 import { between, chance, pick, type SimRandom } from '../../src/sim/sim-random.ts';
+import { Agents, requestTo } from '../support/http-or-https.ts';
 import type { HistoryRecorder } from './history-file.ts';
 
 export interface Entry {
@@ -84,7 +85,7 @@ export class RegisterClient {
   readonly #deps: ClientDeps;
   readonly #random: SimRandom;
   readonly #known: KnownVersions;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  readonly #agents = new Agents({ keepAlive: true, maxSockets: 4 });
   #puts = 0;
 
   constructor(name: string, deps: ClientDeps, random: SimRandom, known: KnownVersions) {
@@ -95,7 +96,7 @@ export class RegisterClient {
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#agents.destroy();
   }
 
   /** One operation of any kind on the key. */
@@ -199,7 +200,8 @@ export class RegisterClient {
     const silenceMs = chance(this.#random, 0.1) ? IMPATIENT_MS : (this.#deps.silenceMs ?? SILENCE_MS);
     return new Promise((resolve) => {
       let isConnected = false;
-      const call = request(entry.objectUrl(key), { method, agent: this.#agent, headers: body === null ? headers : { ...headers, 'content-length': body.length } });
+      const url = entry.objectUrl(key);
+      const call = requestTo(url, { method, agent: this.#agents.of(url), headers: body === null ? headers : { ...headers, 'content-length': body.length } });
       const failed = (error: Error): void => { resolve({ kind: isConnected ? 'broken' : 'not-sent', why: error.message }); };
       call.setTimeout(silenceMs, () => { call.destroy(new Error(`silent for ${silenceMs} ms`)); });
       call.once('socket', (socket) => {

@@ -34,6 +34,8 @@ export class RealNode {
   readonly adminPort: number;
   readonly logFile: string;
   readonly host: string;
+  /** What its gateway speaks. */
+  scheme: 'http' | 'https' = 'http';
   process: ChildProcess | null = null;
   /** Resolves with the exit code (null: killed by a signal) of the last start. */
   exited: Promise<number | null> = Promise.resolve(null);
@@ -50,7 +52,7 @@ export class RealNode {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.httpPort}`;
+    return `${this.scheme}://127.0.0.1:${this.httpPort}`;
   }
 
   get adminUrl(): string {
