@@ -104,6 +104,17 @@ export class PingDetector {
     if (w !== undefined) this.#watched.set(id, { ...w, lastPingAt: null, isPingOut: false, misses: 0, probe: 'none' });
   }
 
+  /**
+   * The node says that it lives, after it was accused: that nobody reached it before is no reason to accuse it again. It is
+   * avoided here until a ping is answered, and accused when others don't reach it now.
+   */
+  refuted(id: NodeId): void {
+    const w = this.#watched.get(id);
+    if (w === undefined || w.probe === 'none' || w.probe === 'answered') return;
+    w.probe = 'none';
+    w.probeRound += 1;
+  }
+
   /** This node overslept: pings under way say nothing. */
   stalled(now: MonotonicMs): void {
     this.#validFrom = now;

@@ -293,6 +293,7 @@ export class FailureWatch {
       this.#queue.push(entry.nodeId);
       if (bootBefore !== 0 && table.boot(entry.nodeId) !== bootBefore) this.#detector.renewed(entry.nodeId);
       const after = table.state(entry.nodeId);
+      if (after === 'alive') this.#detector.refuted(entry.nodeId);
       if (after !== before) this.#log(after === 'alive' ? 'info' : 'warn', after === 'alive' ? 'a member is back' : 'a member is said not to be up', entry.nodeId);
     }
     return corrections.slice(0, GOSSIP_ENTRIES_MAX);

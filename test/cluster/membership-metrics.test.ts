@@ -104,7 +104,7 @@ describe('a ring at rest', () => {
 });
 
 describe('a member that dies', () => {
-  test('is detected, suspected and down, and trusted again when it is back', async () => {
+  test('is detected, suspected and down, and its new process refutes nothing', async () => {
     const ring = new Metered();
     await ring.run(async ([a, b, c]) => {
       // A member that never gave a sign of life has no time to be measured from.
@@ -124,7 +124,10 @@ describe('a member that dies', () => {
       c.start();
       await ring.scenario.rest();
       await ring.scenario.sleep(1_000);
-      for (const node of [a, b]) expect(ring.value(node, 'dht_peer_suspicion_level', { peer: ring.nodeId(c) })).toBe(0);
+      for (const node of [a, b]) {
+        expect(ring.value(node, `${DETECTOR}_refutations_total`)).toBe(0);
+        expect(ring.value(node, 'dht_peer_suspicion_level', { peer: ring.nodeId(c) })).toBe(0);
+      }
     });
   });
 
@@ -161,17 +164,22 @@ test('a member that stops as for a restart is not a failure', async () => {
   });
 });
 
-test('a member that was cut off and comes back refutes what was said of it', async () => {
+test.each([['suspected', FOUND_MS], ['down', DOWN_MS]])('a member that was cut off until it was %s refutes that once, also for whom it stays cut off from', async (_state, cutMs) => {
   const ring = new Metered();
   await ring.run(async ([a, b, c]) => {
+    await ring.scenario.sleep(1_000);
     ring.scenario.separate(a, c);
     ring.scenario.separate(b, c);
-    await ring.scenario.sleep(FOUND_MS);
-    expect(ring.value(a, `${DETECTOR}_suspicions_total`)).toBe(1);
-    ring.scenario.unite(a, c);
+    await ring.scenario.sleep(cutMs);
     ring.scenario.unite(b, c);
     await ring.scenario.sleep(FOUND_MS);
-    expect(ring.value(a, `${DETECTOR}_refutations_total`)).toBe(1);
+    // It is avoided by the one that doesn't reach it, and accused no more: others do.
+    expect(ring.value(a, 'dht_peer_suspicion_level', { peer: ring.nodeId(c) })).toBe(1);
+    for (const node of [a, b]) {
+      // Of it, and of each other, for it says that nobody else answers.
+      for (const name of ['suspicions_total', 'refutations_total']) expect([node.name, name, ring.value(node, `${DETECTOR}_${name}`) <= 2]).toEqual([node.name, name, true]);
+      expect(ring.value(node, `${DETECTOR}_refutations_total`)).toBeGreaterThanOrEqual(1);
+    }
   });
 });
 

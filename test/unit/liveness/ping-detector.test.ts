@@ -41,6 +41,30 @@ describe('ping detector', () => {
     expect(detector.verdict(a)).toBe('up');
   });
 
+  test('a node that refutes is avoided until it answers, and accused only when nobody reaches it now', () => {
+    const [, before] = miss(3);
+    detector.probed(a, before ?? 0, false);
+    expect(detector.verdict(a)).toBe('silent');
+    detector.refuted(a);
+    expect(detector.verdict(a)).toBe('unconfirmed');
+    // What others tried before it refuted says nothing either.
+    detector.probed(a, before ?? 0, false);
+    expect(detector.verdict(a)).toBe('unconfirmed');
+    const [, after] = miss(2, 1_500);
+    detector.probed(a, after ?? 0, false);
+    expect(detector.verdict(a)).toBe('silent');
+  });
+
+  test('a node that refutes stays one to whom only the link is bad, and one that answers stays up', () => {
+    const [, round] = miss(3);
+    detector.probed(a, round ?? 0, true);
+    detector.refuted(a);
+    expect(detector.verdict(a)).toBe('link-bad');
+    detector.answered(a);
+    detector.refuted(a);
+    expect(detector.verdict(a)).toBe('up');
+  });
+
   test('two misses leave a node up, the third makes it down', () => {
     miss(2);
     expect(detector.verdict(a)).toBe('up');
