@@ -1,13 +1,10 @@
 /**
- * Random chaos on a real cluster: three lanes side by side (pods, network, members), each of which lets a fault begin,
- * stand for a while and end. Kinds, victims and times follow from the seed; how far the ring is by then doesn't, so a seed
- * gives the same plan and not the same run.
- *
- * A volume is lost only while the ring is whole and no other fault is active, because that is the promise: any one
- * volume may be lost at any time, the next one once the copies are complete. Everything else may meet everything else.
+ * Random chaos on a real cluster: lanes of faults for pods, network and members. A volume is lost only in calm; everything else
+ * may meet everything else.
  */
 import { between, chance, pick, shuffled, type SimRandom } from '../../src/sim/sim-random.ts';
 import { isCommandSet } from '../kube/kube-client.ts';
+import { FaultLanes, type Fault } from '../support/fault-lanes.ts';
 import type { ClusterRing } from './cluster-ring.ts';
 
 export interface ClusterNemesisOptions {
@@ -22,50 +19,29 @@ export type ShakenRelease = Pick<ClusterRing, 'replicas' | 'ordinals' | 'pods' |
 /** Milliseconds a ring may take to be whole before a volume is lost; then none is. */
 const WHOLE_MS_MAX = 120_000;
 
-export class ClusterNemesis {
-  readonly counts = new Map<string, number>();
+export class ClusterNemesis extends FaultLanes {
   readonly #ring: ShakenRelease;
-  readonly #random: SimRandom;
   readonly #options: ClusterNemesisOptions;
-  readonly #note: (what: string) => void;
-  #isOver = false;
-  #isCalm = false;
-  #active = 0;
 
   constructor(ring: ShakenRelease, random: SimRandom, options: ClusterNemesisOptions, note: (what: string) => void) {
+    super(random, note);
     this.#ring = ring;
-    this.#random = random;
     this.#options = options;
-    this.#note = note;
   }
 
-  /** Runs until `end` is called; then every fault is ended. */
   async run(): Promise<void> {
     await Promise.all([
-      this.#lane('pods', 40_000, (random) => this.#podFault(random)),
-      this.#lane('network', 60_000, (random) => this.#networkFault(random)),
-      this.#lane('members', 60_000, (random) => this.#memberFault(random)),
+      this.lane('pods', 40_000, this.#refusable('pods', (random) => this.#podFault(random)), true),
+      this.lane('network', 60_000, this.#refusable('network', (random) => this.#networkFault(random)), true),
+      this.lane('members', 60_000, this.#refusable('members', (random) => this.#memberFault(random)), false),
     ]);
     await this.#ring.healPartitions();
     await this.#ring.healNodes();
   }
 
-  end(): void {
-    this.#isOver = true;
-  }
-
-  async #lane(name: string, restMsMax: number, fault: (random: SimRandom) => Promise<void>): Promise<void> {
-    const random = this.#random.fork(name);
-    for (;;) {
-      await this.#pause(between(random, restMsMax / 5, restMsMax));
-      while (this.#isCalm && !this.#isOver) await this.#pause(200);
-      if (this.#isOver) return;
-      const isCounted = name !== 'members';
-      if (isCounted) this.#active += 1;
-      // The cluster may refuse: a pod isn't there, an upgrade takes too long. The ring has to live with what was done by then.
-      await fault(random).catch((error: unknown) => { this.#note(`${name}: ${error instanceof Error ? error.message.slice(-300) : String(error)}`); });
-      if (isCounted) this.#active -= 1;
-    }
+  /** The cluster may refuse: a pod isn't there, an upgrade takes too long. The ring has to live with what was done by then. */
+  #refusable(name: string, fault: Fault): Fault {
+    return (random) => fault(random).catch((error: unknown) => { this.note(`${name}: ${error instanceof Error ? error.message.slice(-300) : String(error)}`); });
   }
 
   async #podFault(random: SimRandom): Promise<void> {
@@ -77,12 +53,12 @@ export class ClusterNemesis {
     // Pods that are leaving may be victims too.
     const victims = shuffled(random, this.#ring.pods.map((_, i) => i)).slice(0, count);
     const names = victims.map((ordinal) => this.#ring.podName(ordinal)).join(', ');
-    this.#count(kind, `of ${names}`);
+    this.count(kind, `of ${names}`);
     await Promise.all(victims.map(async (ordinal) => {
       switch (kind) {
         case 'delete with grace 0': await this.#ring.deletePod(ordinal, 0); break;
         case 'delete': await this.#ring.deletePod(ordinal); break;
-        case 'evict': if (!(await this.#ring.evict(ordinal))) this.#note(`${this.#ring.podName(ordinal)} is not evicted: the budget refuses`); break;
+        case 'evict': if (!(await this.#ring.evict(ordinal))) this.note(`${this.#ring.podName(ordinal)} is not evicted: the budget refuses`); break;
         default: await this.#ring.killContainer(ordinal);
       }
     }));
@@ -95,25 +71,25 @@ export class ClusterNemesis {
     const draw = random.float();
     const standsMs = between(random, 2_000, 40_000);
     if (draw < 0.15 && isCommandSet('DHT_TEST_NODE_CUT')) {
-      this.#count('node cut off', `${await this.#ring.cutNodeOf(victim)} with ${this.#ring.podName(victim)}`);
-      await this.#pause(standsMs);
+      this.count('node cut off', `${await this.#ring.cutNodeOf(victim)} with ${this.#ring.podName(victim)}`);
+      await this.pause(standsMs);
       await this.#ring.healNodes();
-      this.#note('node connected again');
+      this.note('node connected again');
       return;
     }
     if (draw < 0.25 && isCommandSet('DHT_TEST_NODE_KILL')) {
-      this.#count('node powered off', `${await this.#ring.killNodeOf(victim)} with ${this.#ring.podName(victim)}`);
-      await this.#pause(standsMs);
+      this.count('node powered off', `${await this.#ring.killNodeOf(victim)} with ${this.#ring.podName(victim)}`);
+      await this.pause(standsMs);
       await this.#ring.healNodes();
-      this.#note('node powered on');
+      this.note('node powered on');
       return;
     }
     const cut = chance(random, 0.2) ? [victim, other] : [victim];
-    this.#count('partition', `of ${cut.map((ordinal) => this.#ring.podName(ordinal)).join(' and ')} by NetworkPolicy`);
+    this.count('partition', `of ${cut.map((ordinal) => this.#ring.podName(ordinal)).join(' and ')} by NetworkPolicy`);
     for (const ordinal of cut) await this.#ring.partition(ordinal);
-    await this.#pause(standsMs);
+    await this.pause(standsMs);
     await this.#ring.healPartitions();
-    this.#note('network policies are gone');
+    this.note('network policies are gone');
   }
 
   async #memberFault(random: SimRandom): Promise<void> {
@@ -127,58 +103,34 @@ export class ClusterNemesis {
       if (sizes.length === 0) return;
       const size = pick(random, sizes);
       const scale = async (): Promise<void> => {
-        this.#count('scale', `from ${replicas} to ${size}`);
+        this.count('scale', `from ${replicas} to ${size}`);
         await this.#ring.scale(size);
       };
-      if (size < replicas) await this.#whenWhole('nobody leaves', scale);
+      if (size < replicas) await this.whenWhole('nobody leaves', () => this.#ring.untilWhole(WHOLE_MS_MAX), scale);
       else await scale();
     } else if (draw < 0.9) {
-      this.#count('rolling restart', '');
+      this.count('rolling restart', '');
       await this.#ring.rollingRestart();
-      this.#note('rolled out');
+      this.note('rolled out');
     } else {
       const isDrain = chance(random, 0.5);
       if (isDrain) {
-        this.#count('drain', `of the node of ${this.#ring.podName(0)}`);
+        this.count('drain', `of the node of ${this.#ring.podName(0)}`);
         await this.#ring.drainNodeOf(0);
       } else {
         const level = pick(random, ['debug', 'info']);
-        this.#count('helm upgrade', `log level ${level}`);
+        this.count('helm upgrade', `log level ${level}`);
         await this.#ring.upgrade(`logging.level=${level}`);
       }
-      this.#note(isDrain ? 'drained' : 'upgraded');
+      this.note(isDrain ? 'drained' : 'upgraded');
     }
   }
 
   async #loseVolume(random: SimRandom): Promise<void> {
-    await this.#whenWhole('no volume is lost', async () => {
+    await this.whenWhole('no volume is lost', () => this.#ring.untilWhole(WHOLE_MS_MAX), async () => {
       const victim = pick(random, [...this.#ring.ordinals]);
-      this.#count('lost volume', `of ${this.#ring.podName(victim)}`);
+      this.count('lost volume', `of ${this.#ring.podName(victim)}`);
       await this.#ring.loseVolume(victim);
     });
-  }
-
-  /** Holds the other faults, and acts once nothing lacks a copy; unless that takes too long, or the end comes. */
-  async #whenWhole(otherwise: string, act: () => Promise<void>): Promise<void> {
-    this.#isCalm = true;
-    try {
-      while (this.#active > 0 && !this.#isOver) await this.#pause(200);
-      if (this.#isOver) return;
-      const isWhole = await this.#ring.untilWhole(WHOLE_MS_MAX).then(() => true, (error: Error) => { this.#note(`${otherwise}: ${error.message}`); return false; });
-      if (isWhole && !this.#isOver) await act();
-    } finally {
-      this.#isCalm = false;
-    }
-  }
-
-  #count(kind: string, what: string): void {
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
-    this.#note(`${kind} ${what}`);
-  }
-
-  /** Shorter when the end is near. */
-  async #pause(ms: number): Promise<void> {
-    const endAt = performance.now() + ms;
-    while (performance.now() < endAt && !this.#isOver) await new Promise((resolve) => { setTimeout(resolve, Math.min(100, ms)); });
   }
 }

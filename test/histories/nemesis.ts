@@ -1,13 +1,9 @@
 /**
- * What goes wrong during a history, and when: three lanes side by side (processes, wires, members), each of which lets a
- * fault begin, stand for a while and end. The kinds, victims and times follow from the seed; how far the ring is by then
- * doesn't, so a seed gives the same plan and not the same run.
- *
- * A disk is wiped only while the ring is whole and no other fault is active, because that is the promise: any one
- * disk may be lost at any time, the next one once the copies are complete. As soon as the node is back with an empty
- * disk the other faults go on, so that copies are made again in a bad network.
+ * What goes wrong during a history: lanes of faults for processes, wires and members. A disk is wiped only in calm; as soon as
+ * the node is back with an empty disk the other faults go on, so that copies are made again in a bad network.
  */
 import { between, chance, pick, shuffled, type SimRandom } from '../../src/sim/sim-random.ts';
+import { FaultLanes } from '../support/fault-lanes.ts';
 import type { RealNode } from '../support/real-ring.ts';
 import type { FaultyRing } from './faulty-ring.ts';
 import type { LinkState } from './peer-links.ts';
@@ -24,52 +20,25 @@ const LEAVE_MS_MAX = 30_000;
 const HELD: LinkState = { kind: 'held' };
 const OPEN: LinkState = { kind: 'open' };
 
-export class Nemesis {
-  readonly counts = new Map<string, number>();
+export class Nemesis extends FaultLanes {
   readonly #ring: FaultyRing;
-  readonly #random: SimRandom;
   readonly #options: NemesisOptions;
-  readonly #note: (what: string) => void;
-  #isOver = false;
-  #isCalm = false;
-  #active = 0;
   /** Nodes that a lane has its hands on. */
   readonly #taken = new Set<RealNode>();
 
   constructor(ring: FaultyRing, random: SimRandom, options: NemesisOptions, note: (what: string) => void) {
+    super(random, note);
     this.#ring = ring;
-    this.#random = random;
     this.#options = options;
-    this.#note = note;
   }
 
-  /** Runs until `end` is called; then every fault is ended, and all members run. */
   async run(): Promise<void> {
     await Promise.all([
-      this.#lane('processes', 2_500, (random) => this.#processFault(random)),
-      this.#lane('wires', 2_500, (random) => this.#wireFault(random)),
-      this.#lane('members', 6_000, (random) => this.#memberFault(random)),
+      this.lane('processes', 2_500, (random) => this.#processFault(random), true),
+      this.lane('wires', 2_500, (random) => this.#wireFault(random), true),
+      this.lane('members', 6_000, (random) => this.#memberFault(random), false),
     ]);
     this.#ring.links.openAll();
-  }
-
-  end(): void {
-    this.#isOver = true;
-  }
-
-  async #lane(name: string, restMsMax: number, fault: (random: SimRandom) => Promise<void>): Promise<void> {
-    const random = this.#random.fork(name);
-    for (;;) {
-      await this.#pause(between(random, restMsMax / 5, restMsMax));
-      while (this.#isCalm && !this.#isOver) await this.#pause(50);
-      if (this.#isOver) return;
-      if (name === 'members') await fault(random);
-      else {
-        this.#active += 1;
-        await fault(random);
-        this.#active -= 1;
-      }
-    }
   }
 
   async #processFault(random: SimRandom): Promise<void> {
@@ -80,18 +49,18 @@ export class Nemesis {
     if (victims.length === 0) return;
     for (const node of victims) this.#taken.add(node);
     if (chance(random, 0.6)) {
-      this.#count('SIGKILL', `of ${names}`);
+      this.count('SIGKILL', `of ${names}`);
       await Promise.all(victims.map((node) => this.#ring.kill(node)));
-      await this.#pause(between(random, 0, 6_000));
-      this.#note(`restart of ${names}`);
+      await this.pause(between(random, 0, 6_000));
+      this.note(`restart of ${names}`);
       for (const node of victims) this.#ring.start(node);
-      await Promise.race([Promise.allSettled(victims.map((node) => this.#ring.untilReady(node))), this.#pause(3_000)]);
+      await Promise.race([Promise.allSettled(victims.map((node) => this.#ring.untilReady(node))), this.pause(3_000)]);
     } else {
-      this.#count('SIGSTOP', `of ${names}`);
+      this.count('SIGSTOP', `of ${names}`);
       for (const node of victims) node.kill('SIGSTOP');
-      await this.#pause(between(random, 100, 8_000));
+      await this.pause(between(random, 100, 8_000));
       for (const node of victims) node.kill('SIGCONT');
-      this.#note(`SIGCONT of ${names}`);
+      this.note(`SIGCONT of ${names}`);
     }
     for (const node of victims) this.#taken.delete(node);
   }
@@ -107,45 +76,45 @@ export class Nemesis {
     };
     switch (pick(random, ['cut', 'cut one way', 'pair cut one way', 'partition', 'slow', 'reset'])) {
       case 'cut':
-        this.#count('cut both ways', victim.name);
+        this.count('cut both ways', victim.name);
         set([victim], rest, HELD);
         set(rest, [victim], HELD);
         break;
       case 'cut one way': {
         const isOutward = chance(random, 0.5);
-        this.#count('cut one way', isOutward ? `from ${victim.name}` : `to ${victim.name}`);
+        this.count('cut one way', isOutward ? `from ${victim.name}` : `to ${victim.name}`);
         set(isOutward ? [victim] : rest, isOutward ? rest : [victim], HELD);
         break;
       }
       case 'pair cut one way':
-        this.#count('pair cut one way', `${victim.name} to ${other.name}`);
+        this.count('pair cut one way', `${victim.name} to ${other.name}`);
         set([victim], [other], HELD);
         break;
       case 'partition': {
         const few = all.slice(0, Math.floor(all.length / 2));
         const many = all.slice(few.length);
         const state: LinkState = chance(random, 0.5) ? HELD : { kind: 'reset' };
-        this.#count('partition', `${few.map(({ name }) => name).join(', ')} from the others (${state.kind})`);
+        this.count('partition', `${few.map(({ name }) => name).join(', ')} from the others (${state.kind})`);
         set(few, many, state);
         set(many, few, state);
         break;
       }
       case 'slow': {
         const state: LinkState = { kind: 'slow', delayMs: between(random, 5, 150) };
-        this.#count('slow', victim.name);
+        this.count('slow', victim.name);
         set([victim], rest, state);
         set(rest, [victim], state);
         break;
       }
       default:
-        this.#count('reset', `all connections of ${victim.name}`);
+        this.count('reset', `all connections of ${victim.name}`);
         set([victim], rest, { kind: 'reset' });
         set([victim], rest, OPEN);
         return;
     }
-    await this.#pause(between(random, 300, 7_000));
+    await this.pause(between(random, 300, 7_000));
     links.openAll();
-    this.#note('links open');
+    this.note('links open');
   }
 
   async #memberFault(random: SimRandom): Promise<void> {
@@ -158,30 +127,23 @@ export class Nemesis {
   }
 
   async #wipe(random: SimRandom): Promise<void> {
-    this.#isCalm = true;
-    try {
-      while (this.#active > 0 && !this.#isOver) await this.#pause(50);
-      if (this.#isOver) return;
-      const isWhole = await this.#ring.untilWhole(WHOLE_MS_MAX).then(() => true, (error: Error) => { this.#note(`no wipe: ${error.message}`); return false; });
-      if (!isWhole) return;
+    await this.whenWhole('no wipe', () => this.#ring.untilWhole(WHOLE_MS_MAX), async () => {
       const victim = pick(random, [...this.#ring.members]);
-      this.#count('wiped disk', victim.name);
+      this.count('wiped disk', victim.name);
       this.#taken.add(victim);
       await this.#ring.kill(victim);
       await this.#ring.wipe(victim);
-      await this.#pause(between(random, 0, 3_000));
+      await this.pause(between(random, 0, 3_000));
       this.#ring.start(victim);
       this.#taken.delete(victim);
-    } finally {
-      this.#isCalm = false;
-    }
+    });
   }
 
   async #join(): Promise<void> {
     const node = await this.#ring.add();
-    this.#count('join', node.name);
+    this.count('join', node.name);
     this.#taken.add(node);
-    await this.#ring.untilReady(node).catch(() => this.#note(`${node.name} is not ready yet`));
+    await this.#ring.untilReady(node).catch(() => this.note(`${node.name} is not ready yet`));
     this.#taken.delete(node);
   }
 
@@ -189,20 +151,9 @@ export class Nemesis {
     const [victim] = shuffled(random, [...this.#ring.members].filter((node) => node.isRunning && !this.#taken.has(node)));
     if (victim === undefined) return;
     this.#taken.add(victim);
-    this.#count('leave', victim.name);
-    const hasLeft = await this.#ring.leave(victim, LEAVE_MS_MAX).catch((error: Error) => { this.#note(`${victim.name} does not leave: ${error.message}`); return false; });
-    this.#note(hasLeft ? `${victim.name} has left` : `${victim.name} is still leaving`);
+    this.count('leave', victim.name);
+    const hasLeft = await this.#ring.leave(victim, LEAVE_MS_MAX).catch((error: Error) => { this.note(`${victim.name} does not leave: ${error.message}`); return false; });
+    this.note(hasLeft ? `${victim.name} has left` : `${victim.name} is still leaving`);
     this.#taken.delete(victim);
-  }
-
-  #count(kind: string, what: string): void {
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
-    this.#note(`${kind} ${what}`);
-  }
-
-  /** Shorter when the end is near. */
-  async #pause(ms: number): Promise<void> {
-    const endAt = performance.now() + ms;
-    while (performance.now() < endAt && !this.#isOver) await new Promise((resolve) => { setTimeout(resolve, Math.min(50, ms)); });
   }
 }

@@ -1,7 +1,7 @@
 /** Looks at the pods' metrics every second and at the ring's layouts more often, while something happens. */
 import type { RingView } from '../../src/node/node-service.ts';
 import type { KubeClient } from './kube-client.ts';
-import { http } from './load.ts';
+import { http } from '../support/persistent-load.ts';
 
 const ADMIN_PORT = 9464;
 

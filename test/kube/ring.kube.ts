@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { NodeView, RingView } from '../../src/node/node-service.ts';
 import { lackedBytesAtMost, type Sized } from '../support/lacked-bytes.ts';
 import { KubeClient, command, helm, install, isCommandSet, uninstall, until, whyNot } from './kube-client.ts';
-import { digestOf, http, Load, persist } from './load.ts';
+import { digestOf, http, Load, persist } from '../support/persistent-load.ts';
 import { adminJson, RingWatch } from './ring-watch.ts';
 
 const RELEASE = 'dht';

@@ -6,7 +6,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Load, http } from '../kube/load.ts';
+import { Load, http } from '../support/persistent-load.ts';
 import { RealRing, freePorts, until, type RealNode } from '../support/real-ring.ts';
 import { askingPanels, dashboardFiles } from './dashboard-files.ts';
 import { HAS_PROMETHEUS, OTHER_JOB, PrometheusServer } from './prometheus-server.ts';
