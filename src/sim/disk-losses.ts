@@ -1,7 +1,8 @@
 /**
  * Faults that take away what a disk held. They obey the one promise that bounds them: at most one disk of a replica set
  * may be missing or wrong before the ring has repaired it (two lost disks may lose data, and we promise no more). So a
- * loss waits until the ring is whole, all nodes serve in one layout, and the loss before it is repaired.
+ * loss waits until the ring is whole, all nodes serve in one layout, and the loss before it is repaired. A body that rotted is
+ * when it is there again; a segment that rotted never is, so that no loss follows it.
  *
  * A restored snapshot obeys one more: what was acknowledged since must be known to others than the node itself (rule R16
  * names the exception), so the disk is set back only when the ring has rested for a while and the log had grown before.
@@ -23,6 +24,7 @@ const MEMBERS_FOR_LOSS_FOR_GOOD = 4;
 /** Virtual milliseconds until a node that is gone for good is out of the ring, at most, when nothing else is wrong. */
 const LOSS_WAIT_MS = 30_000;
 const POLL_MS = 100;
+const SEGMENT_SUFFIX = '.seg';
 
 export interface DiskLossesDeps {
   readonly sim: Simulation;
@@ -32,11 +34,13 @@ export interface DiskLossesDeps {
   readonly sleep: (delayMs: number) => Promise<unknown>;
 }
 
-type Loss = FaultOf<'wipe' | 'wipe-moving' | 'old-snapshot' | 'body-rot' | 'loss'>;
+type Loss = FaultOf<'wipe' | 'wipe-moving' | 'old-snapshot' | 'body-rot' | 'log-rot' | 'loss'>;
 
 export class DiskLosses {
   readonly #deps: DiskLossesDeps;
   #isMissing = false;
+  /** What rotted is whole again; until then it may be a copy that only one more disk has. */
+  #isMended: () => boolean = () => true;
 
   constructor(deps: DiskLossesDeps) {
     this.#deps = deps;
@@ -58,6 +62,8 @@ export class DiskLosses {
         return await this.#setBack(fault, note);
       case 'body-rot':
         return await this.#lose(() => this.#isWhole(), fault.victim, note, (node) => this.#rot(node, fault.place));
+      case 'log-rot':
+        return await this.#rotLog(fault, note);
       case 'loss': {
         const isMoment = (): boolean => this.#isWhole() && this.#deps.cluster.nodes().length >= MEMBERS_FOR_LOSS_FOR_GOOD;
         return await this.#lose(isMoment, fault.victim, note, (node) => {
@@ -76,8 +82,9 @@ export class DiskLosses {
     note(node);
     this.#isMissing = true;
     const happened = await lose(node);
-    await sim.waitUntil(() => isFinished() || cluster.isQuiet(), LOSS_WAIT_MS, POLL_MS);
-    this.#isMissing = !cluster.isQuiet();
+    const isRepaired = (): boolean => cluster.isQuiet() && this.#isMended();
+    await sim.waitUntil(() => isFinished() || isRepaired(), LOSS_WAIT_MS, POLL_MS);
+    this.#isMissing = !isRepaired();
     return happened;
   }
 
@@ -99,13 +106,7 @@ export class DiskLosses {
     const snapshotAt = before.logPosition();
     await sleep(ageMs);
     const grown = node.program()?.logPosition() ?? 0;
-    // All that time the others hear of the position that it has now.
-    let hasRested = true;
-    for (let waitedMs = 0; waitedMs < HEARD_MS && hasRested; waitedMs += POLL_MS) {
-      await sleep(POLL_MS);
-      hasRested = this.#isWhole() && node.program()?.service.view().nodeId === nodeId;
-    }
-    if (!hasRested || isFinished() || grown <= snapshotAt) return false;
+    if (!(await this.#restsUntilHeard(node, nodeId)) || isFinished() || grown <= snapshotAt) return false;
     return await this.#lose(() => this.#isWhole(), victim, note, async (current) => {
       if (current !== node) return false;
       node.restore(snapshot, this.#others(node));
@@ -115,15 +116,47 @@ export class DiskLosses {
     });
   }
 
+  /** Waits until the others have heard of the log position that the node has now; false: the ring didn't rest meanwhile. */
+  async #restsUntilHeard(node: SimNode, nodeId: string): Promise<boolean> {
+    for (let waitedMs = 0; waitedMs < HEARD_MS; waitedMs += POLL_MS) {
+      await this.#deps.sleep(POLL_MS);
+      if (!this.#isWhole() || node.program()?.service.view().nodeId !== nodeId) return false;
+    }
+    return true;
+  }
+
+  /** One bit of what a segment has held for a while: later records may be known to this disk alone, as those of a snapshot. */
+  async #rotLog({ victim, place }: FaultOf<'log-rot'>, note: (node: SimNode) => void): Promise<boolean> {
+    const { sim, upNode, isFinished } = this.#deps;
+    if (!(await sim.waitUntil(() => isFinished() || this.#isWhole(), REST_WAIT_MS, POLL_MS)) || isFinished()) return false;
+    const node = upNode(victim);
+    const nodeId = node?.knownId() ?? null;
+    if (node === null || nodeId === null) return false;
+    const segments = node.disk.files().filter(([path, bytes]) => path.endsWith(SEGMENT_SUFFIX) && bytes > 0);
+    const found = segments[place % Math.max(1, segments.length)];
+    if (found === undefined || !(await this.#restsUntilHeard(node, nodeId)) || isFinished()) return false;
+    const [path, bytes] = found;
+    return await this.#lose(() => this.#isWhole(), victim, note, (current) => {
+      if (current !== node || !node.disk.files().some(([other]) => other === path)) return Promise.resolve(false);
+      this.#flip(node, path, place % bytes, place % 8);
+      return Promise.resolve(true);
+    });
+  }
+
   /** One bit of one body's file. */
   #rot(node: SimNode, place: number): Promise<boolean> {
     const bodies = node.disk.files().filter(([path, bytes]) => path.includes('/bodies/') && bytes > 0);
     const found = bodies[place % Math.max(1, bodies.length)];
     if (found === undefined) return Promise.resolve(false);
     const [path, bytes] = found;
-    this.#deps.sim.note(node.name, `a bit of ${path} flips`);
-    node.disk.flipBit(path, place % bytes, place % 8);
+    this.#flip(node, path, place % bytes, place % 8);
     return Promise.resolve(true);
+  }
+
+  #flip(node: SimNode, path: string, position: number, bit: number): void {
+    this.#deps.sim.note(node.name, `a bit of ${path} flips`);
+    node.disk.flipBit(path, position, bit);
+    this.#isMended = () => node.disk.isMended(path);
   }
 
   #others(node: SimNode): readonly string[] {

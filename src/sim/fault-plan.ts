@@ -165,6 +165,7 @@ function draw(kind: FaultKind, random: Random): Fault {
     case 'disk-full':
       return { kind, victim, freeBytes: Math.floor(random.float() ** 2 * 200_000), durationMs: spell(random) };
     case 'body-rot':
+    case 'log-rot':
       return { kind, victim, place: random.below(2 ** 30) };
     case 'pause':
       return { kind, victim, durationMs: spell(random) };

@@ -102,6 +102,7 @@ export class FaultRunner {
       case 'wipe-moving':
       case 'old-snapshot':
       case 'body-rot':
+      case 'log-rot':
       case 'loss':
         return await this.#losses.cause(fault, (node) => { this.#note(fault, node); });
       case 'join':

@@ -65,6 +65,8 @@ export type Fault =
   | { readonly kind: 'disk-full'; readonly victim: number; readonly freeBytes: number; readonly durationMs: number }
   /** A bit of a large body's file changes on the medium. Waits until earlier losses are repaired. */
   | { readonly kind: 'body-rot'; readonly victim: number; readonly place: number }
+  /** A bit of a log segment changes on the medium, where peers have long heard of. Waits until earlier losses are repaired. */
+  | { readonly kind: 'log-rot'; readonly victim: number; readonly place: number }
   /** The process stands still: a stopped container, a long collection. */
   | { readonly kind: 'pause'; readonly victim: number; readonly durationMs: number };
 
@@ -73,7 +75,7 @@ export type FaultKind = Fault['kind'];
 export const FAULT_KINDS: readonly FaultKind[] = [
   'crash', 'kill', 'body-crash', 'log-crash', 'log-kill', 'crash-all', 'wipe', 'wipe-moving', 'old-snapshot', 'join', 'leave', 'partition',
   'partial-partition', 'one-way-cut', 'reset', 'repeat', 'delay-spike', 'clock-skew', 'clock-jump', 'slow-disk', 'disk-error', 'read-error',
-  'staging-error', 'no-space', 'disk-full', 'body-rot', 'pause', 'loss', 'absence',
+  'staging-error', 'no-space', 'disk-full', 'body-rot', 'pause', 'loss', 'absence', 'log-rot',
 ];
 
 export type FaultOf<K extends FaultKind> = Extract<Fault, { readonly kind: K }>;

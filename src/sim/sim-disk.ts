@@ -68,6 +68,7 @@ export class SimDisk {
   #capacityBytes: number;
   #faultsMet = 0;
   readonly #rotten = new Set<string>();
+  readonly #rottenFiles = new WeakSet<SimFile>();
   #faults: { readonly operation: SimDiskOperation; readonly code: string; skip: number; readonly where: string }[] = [];
 
   constructor(deps: SimDiskDeps, options: SimDiskOptions) {
@@ -170,8 +171,17 @@ export class SimDisk {
 
   /** Rot: one bit of the stored content changes. */
   flipBit(path: string, position: number, bit: number): void {
-    this.#entries.get(path)?.flipBit(position, bit);
+    const file = this.#entries.get(path);
+    if (file === undefined) return;
+    file.flipBit(position, bit);
     this.#rotten.add(path);
+    this.#rottenFiles.add(file);
+  }
+
+  /** A file is at this path again that has not rotted. */
+  isMended(path: string): boolean {
+    const file = this.#entries.get(path);
+    return file !== undefined && !this.#rottenFiles.has(file);
   }
 
   /** Whether bits of a file with this in its path have been flipped. */

@@ -40,7 +40,7 @@ describe('a run of whole nodes, tried on a stand-in', () => {
       totals = addRun(totals, result);
     }
     // A stand-in has no frames and no files, its layout never moves, and takes nobody out.
-    expect(missing(totals).filter((name) => !['repeat', 'body-rot', 'log-crash', 'log-kill', 'wipe-moving', 'loss'].includes(name))).toEqual([]);
+    expect(missing(totals).filter((name) => !['repeat', 'body-rot', 'log-rot', 'log-crash', 'log-kill', 'wipe-moving', 'loss'].includes(name))).toEqual([]);
   });
 
   test('gives the same digest for the same seed', async () => {
