@@ -344,8 +344,11 @@ export class DhtNode implements NodeService {
     await this.#parts.close();
     if (this.#end?.kind !== 'identity-lost') return;
     const others = layout?.members.filter((m) => m.nodeId !== this.#parts.store.nodeId).map((m) => m.advertise) ?? [];
-    const { disk, random } = this.#deps;
-    await renewIdentity({ disk, random: random.fork('renewal') }, nodeDirectory(this.#options.dataDirectory, this.#address), others);
+    const { disk, random, log } = this.#deps;
+    const directory = nodeDirectory(this.#options.dataDirectory, this.#address);
+    await renewIdentity({ disk, random: random.fork('renewal') }, directory, others).catch((error: unknown) => {
+      log.error('the identity could not be renewed; the next start finds the same and tries again', { directory, detail: String(error) });
+    });
   }
 
   /** Members that an orchestrator may know more of: how long each has been down, null when it isn't. */

@@ -121,8 +121,8 @@ export class SimNode {
   #lives = 0;
   #isGone = false;
   #isPaused = false;
-  /** An old snapshot was restored: once the node finds out, it gives its identity up and its process ends. */
-  #isSetBack = false;
+  /** The identity whose disk was set back to an old snapshot: once the node finds out, it gives that up and its process ends. */
+  #setBackId: string | null = null;
   #mayExit = false;
 
   constructor(deps: SimNodeDeps, place: NodePlace) {
@@ -150,12 +150,12 @@ export class SimNode {
   /** The identity that it has shown to others and still has; null: none yet, or the disk that had it is lost. */
   knownId(): NodeId | null {
     const view = this.program()?.service.view();
-    return view === undefined || this.#isSetBack ? null : (view.nodeId as NodeId);
+    return view === undefined || this.isSetBack() ? null : (view.nodeId as NodeId);
   }
 
   /** Its disk is an old one, and the node hasn't found out yet. */
   isSetBack(): boolean {
-    return this.#isSetBack;
+    return this.#setBackId !== null && (this.program()?.service.view().nodeId ?? this.#setBackId) === this.#setBackId;
   }
 
   /** Null while it has no process or that is still opening. */
@@ -260,11 +260,11 @@ export class SimNode {
 
   /** The power fails and the disk is back as it was then. */
   restore(snapshot: DiskSnapshot, seeds: readonly string[]): void {
+    this.#setBackId = this.program()?.service.view().nodeId ?? null;
     this.crash();
     this.#place = { ...this.#place, seeds, bootstrapExpect: 1 };
     this.#deps.sim.note(this.name, 'disk is set back to an old snapshot');
     this.disk.restore(snapshot);
-    this.#isSetBack = true;
   }
 
   pause(): void {
@@ -347,14 +347,13 @@ export class SimNode {
 
   /** Whether this process may end by itself: its disk failed it, or was set back. */
   #isExcused(life: Life): boolean {
-    return this.#mayExit || this.#isSetBack || this.disk.faultsMet() > life.faultsBefore;
+    return this.#mayExit || this.isSetBack() || this.disk.faultsMet() > life.faultsBefore;
   }
 
   /** What is not synced stays in the page cache: only the process is gone. */
   #exited(life: Life, reason: string): void {
     this.#deps.sim.note(this.name, `process exits: ${reason}`);
     if (!this.#isExcused(life)) this.#deps.sim.fail(`${this.name} ended by itself: ${reason}`);
-    if (reason.startsWith('identity-lost')) this.#isSetBack = false;
     this.#die();
     this.disk.kill();
     this.#deps.sim.clock.after(RESTART_MS, () => this.start());
