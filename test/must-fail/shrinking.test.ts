@@ -21,7 +21,7 @@ test('a replica that accepts without a body is shrunk to a few faults and operat
     const chart = new MessageChart(1000);
     again.drawInto(chart);
     expect((await again.run()).violations[0]).toMatch(/without holding its body/);
-    expect(chart.toText()).toMatch(/->.*(prepare|accept|page|records) \d+/);
+    expect(chart.toText()).toMatch(/(->|<-).*\| +(prepare|accept|page|records) \d+/);
     expect(chart.toText().split('\n').at(-1)).toMatch(/VIOLATION/);
     return;
   }
