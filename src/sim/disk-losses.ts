@@ -10,6 +10,7 @@
 import type { FaultOf } from './fault.ts';
 import type { SimCluster } from './sim-cluster.ts';
 import type { DiskSnapshot } from './sim-disk.ts';
+import { SEGMENT_SUFFIX } from './sim-disk.ts';
 import type { SimNode } from './sim-node.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -24,7 +25,6 @@ const MEMBERS_FOR_LOSS_FOR_GOOD = 4;
 /** Virtual milliseconds until a node that is gone for good is out of the ring, at most, when nothing else is wrong. */
 const LOSS_WAIT_MS = 30_000;
 const POLL_MS = 100;
-const SEGMENT_SUFFIX = '.seg';
 
 export interface DiskLossesDeps {
   readonly sim: Simulation;

@@ -55,6 +55,9 @@ interface Life {
   readonly locks: Set<string>;
 }
 
+/** The names of the log's files end so. */
+export const SEGMENT_SUFFIX = '.seg';
+
 export class SimDisk {
   readonly #deps: SimDiskDeps;
   readonly #options: SimDiskOptions;
@@ -182,6 +185,11 @@ export class SimDisk {
   isMended(path: string): boolean {
     const file = this.#entries.get(path);
     return file !== undefined && !this.#rottenFiles.has(file);
+  }
+
+  /** A file whose path ends so holds flipped bits still. */
+  holdsRot(suffix: string): boolean {
+    return [...this.#entries].some(([path, file]) => path.endsWith(suffix) && this.#rottenFiles.has(file));
   }
 
   /** Whether bits of a file with this in its path have been flipped. */

@@ -10,7 +10,7 @@
  *                                               gone (for good)
  */
 import { assert } from '../domain/assert.ts';
-import type { NodeId } from '../domain/ids.ts';
+import type { BodyId, NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
 import type { NodeService } from '../node/node-service.ts';
 import type { ByteNetwork } from '../ports/byte-network.ts';
@@ -28,6 +28,7 @@ import { ProcessDisk } from './process-disk.ts';
 import { ProcessNetwork } from './process-network.ts';
 import type { FileArea, FileOperation } from './fault.ts';
 import type { DiskSnapshot, LatencyRange, SimDisk } from './sim-disk.ts';
+import { SEGMENT_SUFFIX } from './sim-disk.ts';
 import { SimLog } from './sim-log.ts';
 import { SIM_METER } from './sim-meter.ts';
 import type { Simulation } from './simulation.ts';
@@ -291,7 +292,7 @@ export class SimNode {
    * False: there is no log.
    */
   rotLog(): boolean {
-    const segment = [...this.disk.snapshot().keys()].filter((path) => path.endsWith('.seg')).sort()[0];
+    const segment = [...this.disk.snapshot().keys()].filter((path) => path.endsWith(SEGMENT_SUFFIX)).sort()[0];
     if (segment === undefined) return false;
     this.#deps.sim.note(this.name, 'the log rots');
     this.disk.flipBit(segment, LOG_ROT_AT, 3);
@@ -340,8 +341,13 @@ export class SimNode {
     await this.stop();
   }
 
+  /** The fault plan may have taken this body from the disk: its file rotted, or the log did, which holds the small ones. */
+  mayHaveLost(bodyId: BodyId): boolean {
+    return this.disk.isRotten(bodyId) || this.disk.holdsRot(SEGMENT_SUFFIX);
+  }
+
   async #checkBodies(life: Life, { store }: NodeProgram): Promise<void> {
-    const wrong = await checkBodies(this.name, store, (bodyId) => this.disk.isRotten(bodyId));
+    const wrong = await checkBodies(this.name, store, (bodyId) => this.mayHaveLost(bodyId));
     if (this.#life === life) wrong.forEach((violation) => this.#deps.sim.fail(violation));
   }
 

@@ -256,7 +256,7 @@ export class WholeNodeRun {
     for (const node of this.#cluster.nodes()) {
       const program = node.program();
       if (program === null) continue;
-      for (const wrong of await checkBodies(node.name, program.store, (bodyId) => node.disk.isRotten(bodyId))) this.#sim.fail(wrong);
+      for (const wrong of await checkBodies(node.name, program.store, (bodyId) => node.mayHaveLost(bodyId))) this.#sim.fail(wrong);
     }
     await this.#checkErasure();
     const present: string[] = [];
@@ -279,7 +279,7 @@ export class WholeNodeRun {
       const program = node.program();
       if (nodeId === null || program === null) return [];
       const { store } = program;
-      return [{ nodeId, store: { head: (key) => store.head(key), floor: (key) => store.floor(key), holdsBody: (key, bodyId) => store.holdsBody(key, bodyId) || node.disk.isRotten(bodyId) } } satisfies HoldingNode];
+      return [{ nodeId, store: { head: (key) => store.head(key), floor: (key) => store.floor(key), holdsBody: (key, bodyId) => store.holdsBody(key, bodyId) || node.mayHaveLost(bodyId) } } satisfies HoldingNode];
     });
     const wrong = layout === null ? null : checkAcknowledged(name, version, layout, nodes);
     if (wrong !== null) this.#sim.fail(wrong);

@@ -1,7 +1,7 @@
 /**
  * The body of every accepted record is on the same disk as the record, whole, at any time (invariants I15, I16, rules R6,
  * R7). Asked at the end, and after each start: what a crash took apart may be mended by catch-up a moment later. A read
- * that the disk fails says nothing, and bodies that the fault plan let rot are excused.
+ * that the disk fails says nothing, and a body that the fault plan let rot is excused once the node knows that it lacks it.
  */
 import { hash } from 'node:crypto';
 import { DhtError } from '../../domain/error-catalogue.ts';
@@ -19,7 +19,7 @@ const unlessFailed = (error: unknown): null => {
 };
 
 /** What is wrong on one node, one sentence a record. */
-export async function checkBodies(nodeName: string, store: RegisterStore, isRotten: (bodyId: BodyId) => boolean): Promise<readonly string[]> {
+export async function checkBodies(nodeName: string, store: RegisterStore, mayBeLost: (bodyId: BodyId) => boolean): Promise<readonly string[]> {
   const wrong: string[] = [];
   let after: ObjectKey | null = null;
   for (;;) {
@@ -34,13 +34,13 @@ export async function checkBodies(nodeName: string, store: RegisterStore, isRott
         continue;
       }
       const { body } = loaded.record;
-      if (isRotten(body.bodyId)) continue;
       let hasFailed = false;
       const read = await store.readBody(key, body.bodyId, 0, Math.max(1, body.size)).catch((error: unknown) => {
         hasFailed = true;
         return unlessFailed(error);
       });
       if (hasFailed) continue;
+      if (mayBeLost(body.bodyId) && !store.holdsBody(key, body.bodyId)) continue;
       const isWhole = read !== null && read.size === body.size && hash('sha256', read.bytes) === body.sha256;
       // A record that was replaced meanwhile no longer needs its body.
       if (!isWhole && store.head(key)?.bodyId === body.bodyId) wrong.push(`${nodeName} accepted "${loaded.name}" without holding its body ${body.bodyId.slice(0, 8)} (${body.size} bytes)`);
