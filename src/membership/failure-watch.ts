@@ -2,38 +2,32 @@
  * Failure watch: pings the next nodes of the ring, asks others before it accuses, and spreads what it finds.
  *
  * Each node pings its next three reachable ones (and those in between that aren't, so that their return is noticed). What
- * one node finds reaches all by gossip that rides on pings: to three random nodes as soon as there is news, then every
- * gossip interval, and with each detector ping. Beside the news a ping carries what is held against anybody, first of all
- * against its receiver, so that an accusation lost on the way is heard again and a wrong one is refuted by the next reply.
+ * one node finds reaches all by gossip that rides on pings (see gossip.ts): to three random nodes as soon as there is news,
+ * then every gossip interval, and with each detector ping.
  *
- * Cost: 3 pings a period and node; a piece of news is told about 4 log10(n) times by each node.
- * Source: [SWIM] "Infection-Style Dissemination Component"; [Lifeguard] "Local Health Aware Probe"; protocol A.5, A.6.
+ * Cost: 3 pings a period and node.
+ * Source: [SWIM] "SWIM Failure Detector"; [Lifeguard] "Local Health Aware Probe"; protocol A.5, A.6.
  */
 import type { NodeId } from '../domain/ids.ts';
 import { elapsedMs, type MonotonicMs } from '../domain/instant.ts';
 import type { PeerTarget } from '../domain/peer-identity.ts';
 import type { LayoutMember } from '../domain/layout.ts';
-import { firstIncarnation } from '../liveness/incarnation.ts';
 import { LocalHealth } from '../liveness/local-health.ts';
 import { PingDetector } from '../liveness/ping-detector.ts';
-import type { RumourState } from '../liveness/suspicion.ts';
 import type { Random } from '../ports/random.ts';
-import type { BootPosition, DiskHealth, GossipEntry, NodeHealth, NodeRef, PingRequest, ProbeRequest } from '../protocol/message.ts';
+import type { BootPosition, DiskHealth, NodeHealth, NodeRef, PingRequest, ProbeRequest } from '../protocol/message.ts';
 import type { Strain } from '../ring/cluster-view.ts';
 import { pointers } from '../ring/pointers.ts';
 import { Contacts } from './contacts.ts';
 import type { Answer, Exchange } from './exchange.ts';
-import { GossipQueue } from './gossip-queue.ts';
+import { Gossip } from './gossip.ts';
 import type { LayoutKeeper } from './layout-keeper.ts';
 import type { MemberTable } from './member-table.ts';
 import { probeResult, type MembershipNotes, type PeerSuspicion } from './membership-notes.ts';
 import type { MembershipTimes } from './membership-options.ts';
 import { PeerStrain } from './peer-strain.ts';
+import { watchedMembers } from './watched-members.ts';
 
-/** Entries of each sort in one ping; about 130 bytes each. */
-const GOSSIP_ENTRIES_MAX = 16;
-/** Nodes between here and the third reachable one that are pinged too. */
-const WATCHED_DOWN_MAX = 8;
 /** Nodes told directly of a planned stop. */
 const FAREWELLS_MAX = 16;
 
@@ -54,16 +48,13 @@ export class FailureWatch {
   readonly #deps: FailureWatchDeps;
   readonly #detector: PingDetector;
   readonly #health: LocalHealth;
-  readonly #queue: GossipQueue;
+  readonly #gossip: Gossip;
   readonly #contacts = new Contacts();
-  #incarnation: number;
-  #selfState: RumourState = 'alive';
   #position = 0;
   #loopDelayMs = 0;
   #disk: DiskHealth = { diskUsed: 0, space: 'ample', isDiskSlow: false };
   readonly #strain = new PeerStrain();
   #lastGossip: MonotonicMs | null = null;
-  #troubledOffset = 0;
   #unreachable: ReadonlySet<NodeId> = new Set();
 
   constructor(deps: FailureWatchDeps) {
@@ -71,8 +62,11 @@ export class FailureWatch {
     const { times } = deps;
     this.#detector = new PingDetector({ periodMs: times.pingPeriodMs, missesMax: times.pingMissesMax, probeAfterMisses: times.probeAfterMisses });
     this.#health = new LocalHealth({ tickMs: times.tickMs, periodMs: times.pingPeriodMs });
-    this.#queue = new GossipQueue(times.retransmitMultiplier);
-    this.#incarnation = firstIncarnation(deps.boot, deps.random.float());
+    this.#gossip = new Gossip({ ...deps, retransmitMultiplier: times.retransmitMultiplier }, {
+      onRenewed: (nodeId) => { this.#detector.renewed(nodeId); },
+      onRefuted: (nodeId) => { this.#detector.refuted(nodeId); },
+      onAccused: () => { this.#health.wasAccused(); },
+    });
   }
 
   // ------------------------------------------------------------------------------------------------- what it knows
@@ -83,7 +77,7 @@ export class FailureWatch {
   }
 
   get incarnation(): number {
-    return this.#incarnation;
+    return this.#gossip.incarnation;
   }
 
   /** Whether the ring, as known here, holds this node for up: a bad link of this node alone doesn't count. */
@@ -94,7 +88,7 @@ export class FailureWatch {
   }
 
   liveness(nodeId: NodeId): MemberLiveness {
-    if (nodeId === this.#deps.self.nodeId) return this.#selfState === 'restarting' ? 'restarting' : 'alive';
+    if (nodeId === this.#deps.self.nodeId) return this.#gossip.selfState === 'restarting' ? 'restarting' : 'alive';
     const state = this.#deps.table.state(nodeId);
     if (state === null) return 'unknown';
     if (state === 'left') return 'down';
@@ -108,7 +102,7 @@ export class FailureWatch {
 
   /** Pieces of news that this node still has to pass on. */
   get newsWaiting(): number {
-    return this.#queue.size;
+    return this.#gossip.waiting;
   }
 
   /** Of all other members. */
@@ -127,22 +121,20 @@ export class FailureWatch {
     this.#position = position;
     if (this.#health.tick(now)) this.#detector.stalled(now);
     this.#strain.forgetOld(now);
-    const watched = this.#nextOnRing().map((member) => member.nodeId);
+    const { keeper, self, times } = this.#deps;
+    const watched = keeper.layout === null ? [] : watchedMembers(keeper.layout, self.nodeId, this.#unreachable, times.watchedMax).map((member) => member.nodeId);
     this.#detector.watch(watched);
     this.#contacts.watch(watched, now);
     for (const nodeId of this.#detector.takeDue(now)) this.#pingWatched(nodeId, now);
     this.#accuseSilent(now);
     this.#deps.table.countDownTime(now);
-    for (const nodeId of this.#deps.table.expireSuspicions(now)) {
-      this.#queue.push(nodeId);
-      this.#log('warn', 'a member is down', nodeId);
-    }
+    for (const nodeId of this.#deps.table.expireSuspicions(now)) this.#gossip.warnOf(nodeId, 'a member is down');
   }
 
   /** At the end of each step: passes news on, and brings `unreachable` up to date. */
   flush(now: MonotonicMs): void {
     this.#refreshUnreachable(now);
-    if (this.#queue.isEmpty || (this.#lastGossip !== null && elapsedMs(this.#lastGossip, now) < this.#deps.times.gossipIntervalMs)) return;
+    if (this.#gossip.waiting === 0 || (this.#lastGossip !== null && elapsedMs(this.#lastGossip, now) < this.#deps.times.gossipIntervalMs)) return;
     this.#lastGossip = now;
     for (const nodeId of this.#someOthers(this.#deps.times.fanOut, null)) this.#tell(nodeId);
   }
@@ -162,12 +154,12 @@ export class FailureWatch {
   /** There may be members that never heard of this node: it is news itself. */
   layoutChanged(): void {
     this.#contacts.keep((nodeId) => this.#deps.table.state(nodeId) !== null);
-    this.#queue.push(this.#deps.self.nodeId);
+    this.#gossip.pushSelf();
   }
 
   /** Tells the neighbours that this node stops, for a restart or for good. */
   farewell(state: 'restarting' | 'left'): void {
-    this.#selfState = state;
+    this.#gossip.goes(state);
     for (const nodeId of this.#someOthers(FAREWELLS_MAX, null)) this.#tell(nodeId);
   }
 
@@ -179,7 +171,7 @@ export class FailureWatch {
         this.#remember(answer.reply.from.nodeId, answer.reply.boot);
         this.#strain.heard(answer.reply.from.nodeId, answer.reply.health, now);
         this.#heardFrom(answer.reply.from.nodeId, now);
-        this.#hear(answer.reply.gossip, now);
+        this.#gossip.hear(answer.reply.gossip, now);
       }
       then(answer, now);
     });
@@ -190,7 +182,7 @@ export class FailureWatch {
     this.#remember(request.from.nodeId, request.boot);
     this.#strain.heard(request.from.nodeId, request.health, now);
     this.#heardFrom(request.from.nodeId, now);
-    const corrections = this.#hear(request.gossip, now);
+    const corrections = this.#gossip.hear(request.gossip, now);
     this.#refreshUnreachable(now);
     const here = keeper.layout === null ? null : pointers(keeper.layout, self.nodeId, this.#unreachable);
     exchange.emit({
@@ -199,7 +191,7 @@ export class FailureWatch {
         kind: 'ping-reply', from: self, boot: this.#bootPosition(), health: this.#nodeHealth(),
         predecessor: here === null ? null : refOf(here.predecessor),
         successors: here === null ? [] : here.successors.map(refOf),
-        gossip: this.#gossipFor(request.from.nodeId, corrections),
+        gossip: this.#gossip.entriesFor(request.from.nodeId, corrections),
       },
     });
   }
@@ -207,7 +199,7 @@ export class FailureWatch {
   serveProbe(id: number, request: ProbeRequest): void {
     const { exchange, times } = this.#deps;
     exchange.ask<'ping'>(request.target, this.#pingRequest(request.target.nodeId), times.probeTimeoutMs, (answer, now) => {
-      if (answer.kind === 'reply') this.#hear(answer.reply.gossip, now);
+      if (answer.kind === 'reply') this.#gossip.hear(answer.reply.gossip, now);
       exchange.emit({ kind: 'reply', id, reply: { kind: 'probe-reply', isAnswered: answer.kind === 'reply' } });
     });
   }
@@ -252,64 +244,11 @@ export class FailureWatch {
     if (!this.#health.mayAccuse(now)) return;
     for (const nodeId of this.#detector.watched) {
       if (this.#detector.verdict(nodeId) !== 'silent' || !this.#deps.table.accuse(nodeId, now)) continue;
-      this.#queue.push(nodeId);
-      this.#log('warn', 'a member does not answer', nodeId);
+      this.#gossip.warnOf(nodeId, 'a member does not answer');
     }
-  }
-
-  /** The members to ping: clockwise from here up to the third reachable one. */
-  #nextOnRing(): readonly LayoutMember[] {
-    const { keeper, self, times } = this.#deps;
-    const here = keeper.layout?.members.find((member) => member.nodeId === self.nodeId);
-    if (keeper.layout === null || here === undefined) return [];
-    const ring = [...keeper.layout.members].sort((a, b) => keyOf(a) - keyOf(b) || (a.nodeId < b.nodeId ? -1 : 1));
-    const at = ring.indexOf(here);
-    const watched: LayoutMember[] = [];
-    let reachable = 0;
-    for (const member of [...ring.slice(at + 1), ...ring.slice(0, at)]) {
-      if (reachable >= times.watchedMax || watched.length - reachable >= WATCHED_DOWN_MAX) break;
-      watched.push(member);
-      if (!this.#unreachable.has(member.nodeId)) reachable += 1;
-    }
-    return watched;
   }
 
   // -------------------------------------------------------------------------------------------------------- gossip
-
-  /** Takes in what another node says; returns the nodes of which it had something old to say. */
-  #hear(entries: readonly GossipEntry[], now: MonotonicMs): readonly NodeId[] {
-    const corrections: NodeId[] = [];
-    for (const entry of entries) {
-      if (entry.nodeId === this.#deps.self.nodeId) {
-        this.#hearOfSelf(entry);
-        continue;
-      }
-      const { table } = this.#deps;
-      const before = table.state(entry.nodeId);
-      const bootBefore = table.boot(entry.nodeId);
-      const outcome = table.hear(entry, now);
-      if (outcome === 'correction') corrections.push(entry.nodeId);
-      if (outcome !== 'news') continue;
-      this.#queue.push(entry.nodeId);
-      if (bootBefore !== 0 && table.boot(entry.nodeId) !== bootBefore) this.#detector.renewed(entry.nodeId);
-      const after = table.state(entry.nodeId);
-      if (after === 'alive') this.#detector.refuted(entry.nodeId);
-      if (after !== before) this.#log(after === 'alive' ? 'info' : 'warn', after === 'alive' ? 'a member is back' : 'a member is said not to be up', entry.nodeId);
-    }
-    return corrections.slice(0, GOSSIP_ENTRIES_MAX);
-  }
-
-  /** Refutes, unless it is true. */
-  #hearOfSelf(entry: GossipEntry): void {
-    if (entry.incarnation > this.#incarnation) {
-      this.#deps.exchange.emit({ kind: 'identity-doubled', detail: `another process runs with the identity of this node (its incarnation is ${entry.incarnation}, here it is ${this.#incarnation}): its disk was copied` });
-      return;
-    }
-    if (this.#selfState !== 'alive' || entry.state === 'alive' || entry.incarnation < this.#incarnation) return;
-    this.#incarnation = entry.incarnation + 1;
-    this.#health.wasAccused();
-    this.#queue.push(this.#deps.self.nodeId);
-  }
 
   #tell(nodeId: NodeId): void {
     const target = this.#deps.table.ref(nodeId);
@@ -317,29 +256,7 @@ export class FailureWatch {
   }
 
   #pingRequest(to: NodeId | null): PingRequest {
-    return { kind: 'ping', from: this.#deps.self, boot: this.#bootPosition(), health: this.#nodeHealth(), gossip: this.#gossipFor(to, []) };
-  }
-
-  /** This node itself, what is held against the receiver, what it has wrong, the news, and a turn of other troubles. */
-  #gossipFor(to: NodeId | null, corrections: readonly NodeId[]): readonly GossipEntry[] {
-    const { self, table } = this.#deps;
-    const chosen = new Set<NodeId>();
-    if (to !== null && table.state(to) !== 'alive') chosen.add(to);
-    for (const nodeId of corrections) chosen.add(nodeId);
-    for (const nodeId of this.#queue.take(GOSSIP_ENTRIES_MAX, table.others.length + 1)) chosen.add(nodeId);
-    const { troubled } = table;
-    for (let i = 0; i < Math.min(GOSSIP_ENTRIES_MAX, troubled.length); i++) {
-      const nodeId = troubled[(this.#troubledOffset + i) % troubled.length];
-      if (nodeId !== undefined) chosen.add(nodeId);
-    }
-    this.#troubledOffset += 1;
-    chosen.delete(self.nodeId);
-    const entries: GossipEntry[] = [{ ...self, incarnation: this.#incarnation, state: this.#selfState, accusers: [], downForMs: 0 }];
-    for (const nodeId of chosen) {
-      const entry = table.gossipEntry(nodeId);
-      if (entry !== null) entries.push(entry);
-    }
-    return entries;
+    return { kind: 'ping', from: this.#deps.self, boot: this.#bootPosition(), health: this.#nodeHealth(), gossip: this.#gossip.entriesFor(to, []) };
   }
 
   /** Up to `count` random reachable members, without this node and `except`. */
@@ -381,15 +298,6 @@ export class FailureWatch {
   #nodeHealth(): NodeHealth {
     return { awareness: this.#health.awareness, loopDelayMs: this.#loopDelayMs, ...this.#disk };
   }
-
-  #log(level: 'info' | 'warn', message: string, nodeId: NodeId): void {
-    const entry = this.#deps.table.gossipEntry(nodeId);
-    this.#deps.exchange.emit({ kind: 'log', level, message, fields: { member: entry?.name, nodeId, state: entry?.state, incarnation: entry?.incarnation } });
-  }
-}
-
-function keyOf(member: LayoutMember): number {
-  return member.tokens[0] ?? 0;
 }
 
 function refOf({ nodeId, name, advertise }: LayoutMember): NodeRef {

@@ -21,10 +21,6 @@ export class GossipQueue {
     this.#tellings.set(nodeId, 0);
   }
 
-  get isEmpty(): boolean {
-    return this.#tellings.size === 0;
-  }
-
   get size(): number {
     return this.#tellings.size;
   }

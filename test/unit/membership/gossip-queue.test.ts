@@ -11,7 +11,7 @@ describe('gossip queue', () => {
       const queue = new GossipQueue(4);
       queue.push(a);
       let told = 0;
-      while (!queue.isEmpty) told += queue.take(5, members).length;
+      while (queue.size > 0) told += queue.take(5, members).length;
       expect(told).toBe(tellings);
     }
   });
@@ -29,7 +29,7 @@ describe('gossip queue', () => {
     const queue = new GossipQueue(1);
     queue.push(a);
     queue.take(1, 3);
-    expect(queue.isEmpty).toBe(true);
+    expect(queue.size).toBe(0);
     queue.push(a);
     expect(queue.take(1, 3)).toEqual([a]);
   });
