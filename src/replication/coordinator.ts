@@ -196,8 +196,7 @@ export class Coordinator {
         void readNearest(this.#context, name, wantBody, deadline).then(done);
         return;
       }
-      const identity = (end: (end: WriteEnd) => void): void => { this.#identity(name, ZERO_BALLOT, deadline, end); };
-      new ReadRun(this.#context, name, wantBody, deadline, identity, done).begin();
+      this.#read(name, wantBody, deadline, done);
     });
   }
 
@@ -205,7 +204,7 @@ export class Coordinator {
   async list(request: ListRequest): Promise<ListOutcome> {
     if (this.#listings >= this.#options.listingsMax) return { kind: 'failed', code: 'DHT_ERR_OVERLOADED', detail: 'too many listings in work' };
     this.#listings++;
-    const outcome = await listNames(this.#context, request, this.#deadline());
+    const outcome = await listNames(this.#context, (name, deadline) => new Promise((resolve) => { this.#read(name, false, deadline, resolve); }), request, this.#deadline());
     this.#listings--;
     return outcome;
   }
@@ -228,6 +227,11 @@ export class Coordinator {
         else resolve(end.result.current === null ? 'absent' : 'chosen');
       });
     });
+  }
+
+  #read(name: string, wantBody: boolean, deadline: MonotonicMs, done: (outcome: GetOutcome) => void): void {
+    const identity = (end: (end: WriteEnd) => void): void => { this.#identity(name, ZERO_BALLOT, deadline, end); };
+    new ReadRun(this.#context, name, wantBody, deadline, identity, done).begin();
   }
 
   /** So many of the name's replicas said that they are full that no quorum would take a body. */

@@ -1,15 +1,17 @@
 /**
  * The names of the whole ring in order, in one epoch: merges the streams of as many nodes as make a quorum of every arc.
- * Each name is decided like a read: the highest accepted record among its replicas' counts, and since these are a quorum,
- * nothing that was acknowledged is missed. No write-back is needed, because an unfinished write may be shown or not.
+ * Of each name the highest accepted record among its replicas counts. These are a quorum, so nothing that was acknowledged is
+ * missed. Where no quorum holds that record the name is not settled: a write that is under way may still come to nothing,
+ * and what is beneath it is then what was there all the time.
  *
  * Nodes that aren't needed for a quorum are never waited for: the slowest, or one that is down, costs nothing.
  * Cost: a step for each node and name, one SHA-256 a name; in memory one reply of each node.
  */
-import { compareBallots } from '../domain/ballot.ts';
+import { compareBallots, type Ballot } from '../domain/ballot.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { compareNames } from '../domain/name-order.ts';
 import type { ListedEntry } from '../protocol/message.ts';
+import { majorityOf, votingSets, type ReplicaSets } from '../register/joint-quorum.ts';
 import type { ClusterView } from '../ring/cluster-view.ts';
 import { hasher } from '../ring/hasher.ts';
 import { allReplicaSets, memberById, replicaSets } from '../ring/placement.ts';
@@ -24,6 +26,8 @@ export interface RingName {
   readonly name: string;
   /** Its highest accepted record; null: what was given isn't its replicas'. */
   readonly entry: ListedEntry | null;
+  /** So it is; otherwise only a read of the name can tell. */
+  readonly isSettled: boolean;
 }
 
 /** moved-on: there is a newer layout. failed: too few nodes answered. */
@@ -58,15 +62,20 @@ export class RingNames {
     }
     if (name === null) return null;
     const { layout } = this.#view;
-    const replicas = replicaSets(layout, hasher(name, layout.keyBits)).all;
+    const sets = replicaSets(layout, hasher(name, layout.keyBits));
     let highest: ListedEntry | null = null;
+    let holders: NodeId[] = [];
     for (const stream of this.#streams) {
-      const { head } = stream;
+      const { head, nodeId } = stream;
       if (head?.name !== name) continue;
       stream.take();
-      if (replicas.includes(stream.nodeId) && (highest === null || compareBallots(head.accepted, highest.accepted) > 0)) highest = head;
+      if (!sets.all.includes(nodeId)) continue;
+      const order = highest === null ? 1 : compareBallots(head.accepted, highest.accepted);
+      if (order < 0) continue;
+      holders = order > 0 ? [nodeId] : [...holders, nodeId];
+      highest = head;
     }
-    return { name, entry: highest };
+    return { name, entry: highest, isSettled: highest === null || this.#isSettled(sets, highest.accepted, holders) };
   }
 
   /** Goes on behind all names that begin with it. */
@@ -107,6 +116,16 @@ export class RingNames {
     });
   }
 
+  /**
+   * No lower ballot can be chosen any more, and every later round meets this one. What the old replicas held before the move
+   * began need not be with the new ones yet: they take it over before they count alone (rule R10).
+   */
+  #isSettled(sets: ReplicaSets, accepted: Ballot, holders: readonly NodeId[]): boolean {
+    const { layout } = this.#view;
+    const { old, new: next, isMoving } = votingSets(sets, this.#context.rules);
+    return hasMajority(old, holders) && (!isMoving || accepted.epoch < layout.epoch || hasMajority(next, holders));
+  }
+
   async #ask(stream: NameStream, wanted: number, callTimeoutMs: number, isOver: () => boolean): Promise<'filled' | 'moved-on' | 'failed'> {
     const { layout } = this.#view;
     const target = { advertise: memberById(layout, stream.nodeId)?.advertise ?? '', nodeId: stream.nodeId };
@@ -130,3 +149,7 @@ export class RingNames {
 
 /** Names in an error: enough to look for the cause. */
 const NAMES_TOLD = 5;
+
+function hasMajority(set: readonly NodeId[], holders: readonly NodeId[]): boolean {
+  return holders.filter((nodeId) => set.includes(nodeId)).length >= majorityOf(set.length);
+}

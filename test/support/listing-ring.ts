@@ -3,7 +3,7 @@ import type { Ballot } from '../../src/domain/ballot.ts';
 import type { NodeId } from '../../src/domain/ids.ts';
 import { plusMs } from '../../src/domain/instant.ts';
 import type { Layout } from '../../src/domain/layout.ts';
-import type { ListOutcome, ListRequest } from '../../src/domain/object-operation.ts';
+import type { GetOutcome, ListOutcome, ListRequest } from '../../src/domain/object-operation.ts';
 import { ALL_RULES } from '../../src/domain/rules.ts';
 import type { CallOutcome, PeerCaller } from '../../src/peer/peer-caller.ts';
 import type { ListRequest as ListMessage, PeerReply, RequestKind } from '../../src/protocol/message.ts';
@@ -74,6 +74,10 @@ export class ListingRing {
   readonly listCalls: ListMessage[] = [];
   readonly #keyBits: number;
   interfere: ListInterference = () => undefined;
+  /** Names that were read, in order. */
+  readonly reads: string[] = [];
+  /** What a read of a name finds; by default that it is absent. */
+  found: (name: string) => GetOutcome = () => ({ kind: 'absent' });
 
   constructor(layout: Layout, options: ListSourceOptions) {
     this.#keyBits = layout.keyBits;
@@ -104,7 +108,12 @@ export class ListingRing {
       repair: { missed: () => undefined, readRepaired: () => undefined },
     };
     const deadline = plusMs(clock.monotonicNow(), OPTIONS.operationDeadlineMs);
-    return clock.until(listNames(context, { prefix: '', delimiter: null, limit: 1000, cursor: null, ...request }, deadline));
+    return clock.until(listNames(context, (name) => this.#read(name), { prefix: '', delimiter: null, limit: 1000, cursor: null, ...request }, deadline));
+  }
+
+  #read(name: string): Promise<GetOutcome> {
+    this.reads.push(name);
+    return Promise.resolve(this.found(name));
   }
 
   #caller(): PeerCaller {

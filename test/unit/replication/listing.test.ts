@@ -1,8 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import type { ListOutcome } from '../../../src/domain/object-operation.ts';
+import type { Ballot } from '../../../src/domain/ballot.ts';
+import type { NodeId } from '../../../src/domain/ids.ts';
+import type { GetOutcome, ListOutcome } from '../../../src/domain/object-operation.ts';
+import type { LiveRecord } from '../../../src/domain/stored-object.ts';
 import { behind, cursorText, parseCursor } from '../../../src/replication/list-cursor.ts';
 import { ListingRing, type ListingNode } from '../../support/listing-ring.ts';
-import { ballot } from '../../support/register-replica.ts';
+import { ballot, live, nodeId } from '../../support/register-replica.ts';
 import { layoutOf as arcLayout, OPTIONS, ReplicaRing } from '../../support/replica-ring.ts';
 import { layoutOf, memberAt } from '../ring/ring-fixture.ts';
 
@@ -47,6 +50,7 @@ describe('a page', () => {
     const { ring, first } = ringOf(Array.from({ length: 60 }, (_, i) => `n${i}`));
     expect(page(await ring.list(first, { limit: 50 })).objects).toHaveLength(50);
     expect(ring.listCalls).toHaveLength(3);
+    expect(ring.reads).toEqual([]);
   });
 
   test('of common prefixes asks for a few names of each only', async () => {
@@ -67,6 +71,77 @@ describe('a page', () => {
     const { ring, first } = ringOf(['a', 'm1', 'm2', 'z']);
     expect(page(await ring.list(first, { prefix: 'm', cursor: cursorText({ kind: 'name', text: 'a' }) })).objects.map(({ name }) => name)).toEqual(['m1', 'm2']);
     expect(page(await ring.list(first, { prefix: 'm', cursor: cursorText({ kind: 'name', text: 'z' }) }))).toMatchObject({ objects: [], cursor: null });
+  });
+});
+
+/** What a linearizable read finds. */
+const found = (version: Ballot): GetOutcome => ({ kind: 'found', record: live(version) as LiveRecord, body: null, open: () => { throw new Error('nobody reads it'); }, isStalePossible: false });
+
+describe('a name on which the replicas that answer do not agree', () => {
+  /** A delete of `b` that one replica accepted, above what all three hold; the third doesn't answer. */
+  function halfDeleted(): { ring: ListingRing; first: ListingNode } {
+    const { ring, first } = ringOf(['a', 'b', 'c', 'd']);
+    ring.write(first.id, 'b', ballot(2048_000_000), 'tombstone');
+    ring.interfere = (to) => (to === ring.nodes[2]?.id ? 'lose' : undefined);
+    return { ring, first };
+  }
+  const names = (outcome: ListOutcome): readonly string[] => page(outcome).objects.map(({ name }) => name);
+
+  test('is read, and shown when it is there', async () => {
+    const { ring, first } = halfDeleted();
+    ring.found = () => found(ballot(3072_000_000));
+    expect(page(await ring.list(first, {})).objects[1]).toEqual({ name: 'b', size: 1, etag: `"1-b71b0000-${'a'.repeat(32)}"`, modified: '1970-01-01T00:50:00.000Z' });
+    expect(ring.reads).toEqual(['b']);
+  });
+
+  test('is passed by when the read finds nothing, and the page is filled with what follows', async () => {
+    const { ring, first } = halfDeleted();
+    expect(names(await ring.list(first, { limit: 3 }))).toEqual(['a', 'c', 'd']);
+  });
+
+  test('is read too when it is the first that finds no room, and is on the next page', async () => {
+    const { ring, first } = halfDeleted();
+    ring.found = () => found(ballot(3));
+    const one = await ring.list(first, { limit: 1 });
+    expect(names(one)).toEqual(['a']);
+    expect(names(await ring.list(first, { limit: 1, cursor: page(one).cursor }))).toEqual(['b']);
+  });
+
+  test('decides about its common prefix', async () => {
+    const { ring, first } = ringOf(['x/1', 'y/1', 'z']);
+    for (const name of ['x/1', 'y/1']) ring.write(first.id, name, ballot(2048_000_000), 'tombstone');
+    ring.interfere = (to) => (to === ring.nodes[2]?.id ? 'lose' : undefined);
+    ring.found = (name) => (name === 'y/1' ? found(ballot(3)) : { kind: 'absent' });
+    expect(page(await ring.list(first, { delimiter: '/' }))).toMatchObject({ objects: [{ name: 'z' }], commonPrefixes: ['y/'] });
+  });
+
+  test('ends the page before it when it can not be read', async () => {
+    const { ring, first } = halfDeleted();
+    ring.found = () => ({ kind: 'unavailable', code: 'DHT_ERR_NO_QUORUM', detail: 'two of three are away' });
+    const half = await ring.list(first, {});
+    expect(names(half)).toEqual(['a']);
+    expect(await ring.list(first, { cursor: page(half).cursor })).toEqual({ kind: 'failed', code: 'DHT_ERR_NO_QUORUM', detail: '"b" can\'t be read: two of three are away' });
+  });
+
+  test('is read side by side with others like it, some tens at a time', async () => {
+    const all = Array.from({ length: 100 }, (_, i) => `n${String(i).padStart(3, '0')}`);
+    const { ring, first } = ringOf([], { entriesMax: 1000, looksMax: 1000 });
+    for (const name of all) ring.write(first.id, name, ballot(9), 'object');
+    ring.interfere = (to) => (to === ring.nodes[2]?.id ? 'lose' : undefined);
+    ring.found = () => found(ballot(9));
+    expect(names(await ring.list(first, {}))).toEqual(all);
+    expect(ring.reads).toEqual(all);
+  });
+
+  test('is read during a move when the write is newer than the move, and not when the old replicas alone have it from before', async () => {
+    const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(nodeId) as [NodeId, NodeId, NodeId, NodeId];
+    const ring = new ListingRing(arcLayout(4, [a, b, c, d], [a, b, c], [b, c, d]), SIZES);
+    for (const id of [a, b, c]) ring.write(id, 'before', ballot(9, 3), 'object');
+    for (const id of [a, b]) ring.write(id, 'since', ballot(9, 4), 'object');
+    ring.interfere = (to) => (to === c ? 'lose' : undefined);
+    ring.found = () => found(ballot(9, 4));
+    expect(names(await ring.list(ring.node(a), {}))).toEqual(['before', 'since']);
+    expect(ring.reads).toEqual(['since']);
   });
 });
 
