@@ -122,8 +122,10 @@ export class SimNode {
   #lives = 0;
   #isGone = false;
   #isPaused = false;
-  /** The identity whose disk was set back to an old snapshot: once the node finds out, it gives that up and its process ends. */
+  /** The identity whose disk was set back, to an old snapshot or by rot: once the node finds out, it gives that up and its process ends. */
   #setBackId: string | null = null;
+  /** Of the log, when the last process ended. */
+  #durableBefore = 0;
   #mayExit = false;
 
   constructor(deps: SimNodeDeps, place: NodePlace) {
@@ -202,6 +204,8 @@ export class SimNode {
       (program) => {
         if (this.#life !== life) return;
         life.program = program;
+        // In the last batch of a log rot looks like a torn write: it is cut off, and the others have to tell.
+        if (this.disk.holdsRot(SEGMENT_SUFFIX) && program.logPosition() < this.#durableBefore) this.#setBackId = program.service.view().nodeId;
         void this.#checkBodies(life, program);
       },
       (error: unknown) => {
@@ -368,6 +372,7 @@ export class SimNode {
   #die(): void {
     const life = this.#life;
     if (life === null) return;
+    this.#durableBefore = life.program?.logPosition() ?? this.#durableBefore;
     this.#life = null;
     this.#isPaused = false;
     life.lifeline.cut();
