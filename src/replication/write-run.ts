@@ -116,7 +116,7 @@ export class WriteRun {
       if (round !== this.#round) return;
       const reply = outcome.kind === 'reply' ? outcome.reply : null;
       if (reply?.kind === 'prepare-reply') this.#take(round, this.#operation.onPrepareReply(id, reply));
-      else if (reply?.kind === 'stale-epoch') this.#onStale(round, id, reply, () => { this.#prepare(round, id, request); }, lost);
+      else if (reply?.kind === 'stale-epoch') this.#onStale(round, id, reply, () => { this.#prepare(round, id, request); }, lost, () => undefined);
       else {
         if (outcome.kind === 'not-sent') round.unsent = [...(round.unsent ?? []), id];
         if (reply?.kind === 'fault' && reply.code === 'DHT_ERR_DISK_FULL') round.full = [...(round.full ?? []), id];
@@ -131,13 +131,15 @@ export class WriteRun {
     void this.#context.caller.call<'accept'>(target, request, this.#callMs()).then((outcome) => {
       const reply = outcome.kind === 'reply' ? outcome.reply : null;
       if (reply?.kind === 'accept-reply' && reply.state === 'body-missing') this.#onMissing(round, id);
-      if (!(reply?.kind === 'accept-reply' && (reply.state === 'accepted' || reply.state === 'body-pulling')) && reply?.kind !== 'stale-epoch') this.#onMissed(round, id);
+      const isTaking = reply?.kind === 'accept-reply' && (reply.state === 'accepted' || reply.state === 'body-pulling');
+      // While the round lasts, one with another layout may be asked again.
+      if (!isTaking && (reply?.kind !== 'stale-epoch' || round !== this.#round)) this.#onMissed(round, id);
       if (round !== this.#round) return;
       if (reply?.kind === 'accept-reply') {
         if (reply.state === 'body-pulling') this.#onPulling(round, id, reply.pulledBytes, () => { this.#accept(round, id, request); }, lost);
         else this.#take(round, this.#operation.onAcceptReply(id, reply.state, reply.promised));
       }
-      else if (reply?.kind === 'stale-epoch') this.#onStale(round, id, reply, () => { this.#accept(round, id, request); }, lost);
+      else if (reply?.kind === 'stale-epoch') this.#onStale(round, id, reply, () => { this.#accept(round, id, request); }, lost, () => { this.#onMissed(round, id); });
       else lost();
     });
   }
@@ -233,15 +235,18 @@ export class WriteRun {
     this.#done(end);
   }
 
-  #onStale(round: Round, id: NodeId, reply: StaleEpochReply, askAgain: () => void, lost: () => void): void {
+  /** `notAgain`: the replica won't be asked again in this round, whether that goes on or is over. */
+  #onStale(round: Round, id: NodeId, reply: StaleEpochReply, askAgain: () => void, lost: () => void, notAgain: () => void): void {
     const { layout } = round.view;
     if (round.told?.includes(id) === true) {
+      notAgain();
       lost();
       return;
     }
     round.told = [...(round.told ?? []), id];
     const target = { advertise: memberById(layout, id)?.advertise ?? '', nodeId: id };
     void exchangeLayouts(this.#context, layout.epoch, target, reply).then((outcome) => {
+      if (outcome !== 'told' || round !== this.#round) notAgain();
       if (round !== this.#round) return;
       if (outcome === 'moved-on') this.begin(round.ballot);
       else if (outcome === 'told') askAgain();

@@ -103,7 +103,7 @@ export class FakeViews implements ViewSource {
 }
 
 /** What happens to a call before it arrives; undefined: nothing special. */
-export type Interference = (from: NodeId, to: NodeId, request: PeerRequest) => 'lose-request' | 'lose-reply' | 'hang' | PeerReply | undefined;
+export type Interference = (from: NodeId, to: NodeId, request: PeerRequest) => 'lose-request' | 'lose-reply' | 'hang' | 'late' | PeerReply | undefined;
 
 export const OPTIONS: CoordinatorOptions = {
   operationDeadlineMs: 30_000, callTimeoutMs: 2_000, backOffMinMs: 5, backOffMaxMs: 500, retries: { share: 0.1, perSecond: 100, burst: 100, waitMsMax: 2_000 }, readGraceMs: 20, operationsMax: 100, keyWaitingMax: 4, listingsMax: 4,
@@ -137,6 +137,8 @@ export class ReplicaRing {
   /** What coordinators told repair. */
   readonly missed: { readonly seenBy: NodeId; readonly missedBy: NodeId; readonly name: string; readonly accepted: Ballot; readonly cause: string }[] = [];
   interfere: Interference = () => undefined;
+  /** Turns of the microtask queue by which replies are late that an interference makes so. */
+  turnsLate = 0;
   /** Operations of which a round began again. */
   readonly retried: string[] = [];
   /** By all pulls of large bodies. */
@@ -187,6 +189,7 @@ export class ReplicaRing {
       if (fate === 'lose-request') return { kind: 'not-sent', detail: 'cut' };
       if (fate === 'hang') return new Promise((resolve) => { this.clock.after(timeoutMs, () => { resolve({ kind: 'no-answer', detail: 'timeout' }); }); });
       const reply = typeof fate === 'object' ? fate : await dispatch(to, request);
+      if (fate === 'late') for (let turn = 0; turn < this.turnsLate; turn++) await Promise.resolve();
       if (fate === 'lose-reply') return { kind: 'no-answer', detail: 'cut' };
       return { kind: 'reply', from: to.id, reply: reply as ReplyOf<K> };
     };

@@ -1,5 +1,6 @@
 /** What operations tell repair about replicas that lack a write. */
 import { describe, expect, test } from '@jest/globals';
+import { isZeroBallot } from '../../../src/domain/ballot.ts';
 import type { PeerRequest } from '../../../src/protocol/message.ts';
 import { drained, layoutOf, ReplicaRing } from '../../support/replica-ring.ts';
 
@@ -36,6 +37,31 @@ describe('a chosen write', () => {
     nodes.clock.step();
     await drained();
     expect(nodes.missed).toMatchObject([{ missedBy: nodes.node(2).id, cause: 'write' }]);
+  });
+
+  test('is noted for the replica that has a newer layout already, whenever it says so', async () => {
+    for (const turnsLate of [0, 1, 4, 16, 64]) {
+      const nodes = ring();
+      const ids = nodes.nodes.map(({ id }) => id);
+      const newer = layoutOf(2, ids, ids);
+      nodes.interfere = (_from, to, request) => {
+        if (to !== nodes.node(2).id || request.kind !== 'accept' || request.epoch === newer.epoch) return undefined;
+        nodes.node(2).views.view = { ...nodes.node(2).views.view, layout: newer };
+        return 'late';
+      };
+      nodes.turnsLate = turnsLate;
+      expect(await put(nodes, 'x')).toBe('stored');
+      const isHeld = nodes.node(2).store.scan({ from: 0, to: 0 } as never, null, 10).entries.some(({ accepted }) => !isZeroBallot(accepted));
+      expect({ turnsLate, isHeld, missedBy: nodes.missed.map(({ missedBy }) => missedBy) }).toEqual({ turnsLate, isHeld, missedBy: isHeld ? [] : [nodes.node(2).id] });
+    }
+  });
+
+  test('is not noted for a replica with an older layout that is told and takes it', async () => {
+    const nodes = ring();
+    const ids = nodes.nodes.map(({ id }) => id);
+    nodes.node(0).views.view = { ...nodes.node(0).views.view, layout: layoutOf(2, ids, ids) };
+    expect(await put(nodes, 'x')).toBe('stored');
+    expect(nodes.missed).toEqual([]);
   });
 
   test('that all replicas accepted is not noted', async () => {
