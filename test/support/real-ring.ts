@@ -5,6 +5,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { createWriteStream } from 'node:fs';
@@ -64,7 +65,7 @@ export class RealNode {
   }
 
   async admin<T>(route: string, init?: RequestInit): Promise<T> {
-    const response = await fetch(`${this.adminUrl}${route}`, { ...init, signal: AbortSignal.timeout(60_000) });
+    const response = await fetch(`${this.adminUrl}${route}`, { signal: AbortSignal.timeout(60_000), ...init });
     const text = await response.text();
     if (!response.ok) throw new Error(`${init?.method ?? 'GET'} ${route} at ${this.name}: ${response.status} ${text}`);
     return (text === '' ? null : JSON.parse(text)) as T;
@@ -193,20 +194,32 @@ export async function until(condition: () => Promise<boolean>, deadlineMs: numbe
 }
 
 /**
- * Ports that were free a moment ago, all different. Below the range from which systems take the ports of outgoing
- * connections, or one of those would sit on the port of a node that is down for a while.
+ * Ports that are free, and that nobody else who asks here gets while this process lives: rings side by side, and a node that is
+ * down for a while, keep theirs. What keeps a port is a UDP socket of the same number, in which no node has an interest and which
+ * ends with the process. Below the range from which systems take the ports of outgoing connections, or one of those would sit
+ * on the port of a node that is down.
  */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers: ReturnType<typeof createServer>[] = [];
-  while (servers.length < count) {
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => { resolve(false); });
-      server.listen(PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN)), '127.0.0.1', () => { resolve(true); });
-    });
-    if (isFree) servers.push(server);
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+    if (await isKept(port) && await isFree(port)) ports.push(port);
   }
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
+}
+
+function isKept(port: number): Promise<boolean> {
+  const socket = createSocket('udp4').unref();
+  return new Promise((resolve) => {
+    socket.once('error', () => { socket.close(() => { resolve(false); }); });
+    socket.bind({ port, address: '127.0.0.1', exclusive: true }, () => { resolve(true); });
+  });
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => { resolve(false); });
+    server.listen(port, '127.0.0.1', () => { server.close(() => { resolve(true); }); });
+  });
 }
