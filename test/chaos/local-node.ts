@@ -1,6 +1,6 @@
 /**
  * The program as a pod of the simulated installation: the Kubernetes API is where CHAOS_API says, and a control file tells
- * by how much its wall clock is off and how busy its loop is. HISTORIES_BUG plants a bug, as in the histories.
+ * by how much its wall clock is off and how busy its loop is. It ends with the process that started it. HISTORIES_BUG plants a bug, as in the histories.
  *
  * It exists for tests: all of it happens in memory before the program is loaded, and there is no setting for it.
  */
@@ -39,9 +39,12 @@ const look = (): void => {
   }
 };
 look();
+const driver = process.ppid;
 const wallNow = Date.now;
 Date.now = () => wallNow() + control.clockShiftMs;
 setInterval(() => {
+  // Nobody would ever end it.
+  if (process.ppid !== driver) process.kill(process.pid, 'SIGKILL');
   look();
   const endAt = performance.now() + control.busyShare * LOOK_MS;
   while (performance.now() < endAt);

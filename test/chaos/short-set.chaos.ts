@@ -12,7 +12,9 @@ import { SCENARIOS } from './catalogue.ts';
 
 /** A ring is three processes, and one that drives them; they wait more than they work. */
 const RINGS_AT_ONCE = Math.max(2, Math.min(3, availableParallelism() - 1));
-/** All of them, on a machine that does much else. */
+/** Of one scenario on a machine that does much else: longer than a ring may take to be whole, so that only one that hangs is ended. */
+const SCENARIO_MS_MAX = 900_000;
+/** Of all of them. */
 const TEST_MS_MAX = 1_800_000;
 const MAIN = path.join(import.meta.dirname, 'main.ts');
 
@@ -26,7 +28,7 @@ const short = SCENARIOS.filter(({ isShort }) => isShort).map(({ name, about }) =
 
 function play(name: string): Promise<Run> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [MAIN, '--scenario', name, '--busy', '--clients', '3', '--directory', path.join(directory, name)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [MAIN, '--scenario', name, '--busy', '--clients', '3', '--directory', path.join(directory, name)], { stdio: ['ignore', 'pipe', 'pipe'], timeout: SCENARIO_MS_MAX, killSignal: 'SIGKILL' });
     let text = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => { text += bytes.toString(); });
     child.once('close', (code) => { resolve({ code, text }); });
