@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util';
 import { KubeConfig, VersionApi } from '@kubernetes/client-node';
 import { IMAGE, KubeClient, whyNot } from '../kube/kube-client.ts';
 import { ClusterRing } from './cluster-ring.ts';
-import { CLUSTER_SCENARIOS, missing, randomChaos, watching, type ClusterScenario } from './cluster-scenarios.ts';
+import { missing, playedOnCluster, type ClusterScenario } from './cluster-scenarios.ts';
 import { K6Load } from './k6-load.ts';
 import { runScenario, type Verdict } from './oracle.ts';
 import { PodWatch } from './pod-watch.ts';
@@ -35,7 +35,7 @@ const { values } = parseArgs({
   },
 });
 const minutes = Number(values.minutes);
-const known: readonly ClusterScenario[] = [watching(minutes), ...CLUSTER_SCENARIOS, randomChaos(minutes)];
+const known = playedOnCluster(minutes);
 if (values.list) {
   for (const { number, name, about, commands } of known) console.log(`${String(number).padStart(2)}  ${name.padEnd(16)} ${about}${commands.length > 0 ? ` (needs ${commands.join(', ')})` : ''}`);
   process.exit(0);

@@ -26,6 +26,8 @@ const ENDED_MS_MAX = 120_000;
 /** Nobody listens there: a pod without an address is one that can't be reached. */
 const NOWHERE = 'http://127.0.0.1:1';
 
+export const CLUSTER_CAPABILITIES: ReadonlySet<Capability> = new Set(['evict']);
+
 class PodNode implements ChaosNode {
   readonly ordinal: number;
   readonly isReady: boolean;
@@ -67,7 +69,7 @@ class PodNode implements ChaosNode {
 export class ClusterRing implements ChaosRing {
   readonly client: KubeClient;
   readonly release: string;
-  readonly capabilities: ReadonlySet<Capability> = new Set<Capability>(['evict']);
+  readonly capabilities = CLUSTER_CAPABILITIES;
   readonly #sets: readonly string[];
   readonly #networking: NetworkingV1Api;
   #replicas: number;

@@ -1,10 +1,12 @@
 /**
  * Scenarios that only a cluster can play: what needs Kubernetes' own hands, or commands of the environment. Each begins with a
- * whole ring; healing and the oracle come after it. Those of the catalogue that need nothing else run on a cluster too.
+ * whole ring; healing and the oracle come after it. Those of the catalogue that need nothing else, and have no form of their own
+ * here, run on a cluster as they are.
  */
 import { isCommandSet, until } from '../kube/kube-client.ts';
+import { SCENARIOS } from './catalogue.ts';
 import { ClusterNemesis } from './cluster-nemesis.ts';
-import type { ClusterRing } from './cluster-ring.ts';
+import { CLUSTER_CAPABILITIES, type ClusterRing } from './cluster-ring.ts';
 import { killFiguresText, killOne, type KillFigures } from './kill-figures.ts';
 import { availabilityText } from './oracle.ts';
 import { PROMISED, type AvailabilityLimits, type Stage } from './scenario.ts';
@@ -181,13 +183,23 @@ export const CLUSTER_SCENARIOS: readonly ClusterScenario[] = [
   },
 ];
 
+/** What the catalogue has under numbers that nothing here has, if a cluster can do it. */
+const AS_ON_LOOPBACK: readonly ClusterScenario[] = SCENARIOS
+  .filter(({ number, needs }) => !CLUSTER_SCENARIOS.some((own) => own.number === number) && needs.every((capability) => CLUSTER_CAPABILITIES.has(capability)))
+  .map((scenario) => ({ ...scenario, commands: [] }));
+
+/** All that the driver on a cluster plays. `minutes`: how long it watches, or goes on by chance. */
+export function playedOnCluster(minutes: number): readonly ClusterScenario[] {
+  return [watching(minutes), ...CLUSTER_SCENARIOS, ...AS_ON_LOOPBACK, randomChaos(minutes)].sort((a, b) => a.number - b.number);
+}
+
 /** Nothing, for some minutes: what others do to the ring is under the oracle. */
-export function watching(minutes: number): ClusterScenario {
+function watching(minutes: number): ClusterScenario {
   return { number: 0, name: 'watch', about: `nothing for ${minutes} minutes, while others shake the ring`, replicas: 3, commands: [], steps: (_ring, stage) => stage.pause(minutes * 60_000) };
 }
 
 /** Random choice of all of it, for some minutes. */
-export function randomChaos(minutes: number): ClusterScenario {
+function randomChaos(minutes: number): ClusterScenario {
   return {
     number: 30, name: 'random', about: `random chaos for ${minutes} minutes`, replicas: 3, commands: [],
     steps: async (ring, stage) => {

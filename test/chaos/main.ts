@@ -11,12 +11,11 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { SCENARIOS, scenarioOf } from './catalogue.ts';
+import { playedLocally, SCENARIOS, scenarioOf } from './catalogue.ts';
 import { CLUSTER_SCENARIOS } from './cluster-scenarios.ts';
 import { runLocally } from './local-run.ts';
 import { report, type ScenarioResult } from './report.ts';
 import type { Scenario } from './scenario.ts';
-import { randomScenario } from './scenarios-random.ts';
 
 const WHOLE_MS_MAX = 180_000;
 const BUSY_WHOLE_MS_MAX = 600_000;
@@ -27,15 +26,16 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' }, clients: { type: 'string', default: '4' }, times: { type: 'string', default: '1' }, directory: { type: 'string' }, minutes: { type: 'string', default: '10' }, busy: { type: 'boolean', default: false },
   },
 });
+const minutes = Number(values.minutes);
 if (values.list) {
-  for (const { number, name, about, isShort } of SCENARIOS) console.log(`${String(number).padStart(2)}  ${name.padEnd(20)} ${isShort === true ? '*' : ' '} ${about}`);
-  console.log('30  random                 any of these by chance, for --minutes\n* in the short set\n\nOn a cluster only, with npm run chaos:cluster:');
-  for (const { number, name, about } of CLUSTER_SCENARIOS) if (scenarioOf(name) === null) console.log(`${String(number).padStart(2)}  ${name.padEnd(20)}   ${about}`);
+  for (const { number, name, about, isShort } of playedLocally(minutes)) console.log(`${String(number).padStart(2)}  ${name.padEnd(20)} ${isShort === true ? '*' : ' '} ${about}`);
+  console.log('* in the short set\n\nOn a cluster only, with npm run chaos:cluster:');
+  for (const { number, name, about } of CLUSTER_SCENARIOS) if (scenarioOf(name, minutes) === null) console.log(`${String(number).padStart(2)}  ${name.padEnd(20)}   ${about}`);
   console.log('\n23, a kill at each operation of the disk, is simulated: test/crash');
   process.exit(0);
 }
 const chosen: Scenario[] = values.all ? [...SCENARIOS] : values.short ? SCENARIOS.filter(({ isShort }) => isShort) : (values.scenario ?? []).map((text) => {
-  const scenario = text === 'random' || text === '30' ? randomScenario(Number(values.minutes)) : scenarioOf(text);
+  const scenario = scenarioOf(text, minutes);
   if (scenario === null) {
     console.error(`there is no scenario ${text}; --list names them`);
     process.exit(2);

@@ -1,5 +1,6 @@
 /** Scenarios 6 to 15: the number of nodes changes, the ring sleeps and wakes, volumes are lost, the API doesn't answer. */
 import type { RingView } from '../../src/node/node-service.ts';
+import { until } from '../support/real-ring.ts';
 import type { ChaosRing } from './chaos-ring.ts';
 import { LOOSE, type Scenario, type Stage } from './scenario.ts';
 
@@ -9,6 +10,10 @@ const WHOLE_MS_MAX = 300_000;
 const BETWEEN_MS = 3_000;
 /** Reaping takes its delay of a minute and two reads a minute apart. */
 const REAP_MS_MAX = 300_000;
+/** Until a pod that was scaled away asks to leave: its drain delay, and the API's answer. */
+const LEAVING_MS_MAX = 60_000;
+/** Until nodes that were killed count as down. */
+const MISSED_MS = 10_000;
 const SHARE_RATIO_MAX = 1.25;
 
 export const MEMBERS: readonly Scenario[] = [
@@ -34,12 +39,22 @@ export const MEMBERS: readonly Scenario[] = [
   {
     number: 8, name: 'kill-leaver', about: 'one of four is killed while it leaves: it is reaped, and everything is whole with three', replicas: 4, needs: ['kill-for'],
     steps: async (ring, stage) => {
-      stage.note('scale to 3, and SIGKILL of the leaver');
-      await ring.scale(3);
-      await stage.pause(500);
-      await ring.kill([3], 0);
+      await killWhileLeaving(ring, stage, [3], 3);
       const ms = await ring.untilWhole(REAP_MS_MAX);
       stage.say(`without the killed leaver after ${(ms / 1000).toFixed(0)} s`);
+    },
+  },
+  {
+    number: 8, name: 'kill-leavers', about: 'two of five are killed while they leave: arcs that had both are without a majority, and with five again nothing is lost', replicas: 5, needs: ['kill-for'],
+    steps: async (ring, stage) => {
+      await killWhileLeaving(ring, stage, [3, 4], 3);
+      await stage.pause(MISSED_MS);
+      const arcs = await ring.nodes[0]?.metric('dht_ring_ranges', 'status="unavailable"');
+      stage.say(`${arcs ?? 'unknown'} arcs without a majority`);
+      stage.note('scale to 5');
+      await ring.scale(5);
+      const ms = await ring.untilWhole(WHOLE_MS_MAX);
+      stage.say(`whole with five ${(ms / 1000).toFixed(1)} s later`);
     },
   },
   {
@@ -152,6 +167,21 @@ async function scaleTo(ring: ChaosRing, stage: Stage, replicas: number): Promise
     const ms = await ring.untilWhole(WHOLE_MS_MAX);
     stage.say(`whole with ${replicas} after ${(ms / 1000).toFixed(1)} s`);
   });
+}
+
+/** The last ones are killed as soon as the layout has all of them on their way out. */
+async function killWhileLeaving(ring: ChaosRing, stage: Stage, leavers: readonly number[], replicas: number): Promise<void> {
+  const names = leavers.map((ordinal) => ring.nodes[ordinal]?.name);
+  stage.note(`scale to ${replicas}`);
+  await ring.scale(replicas);
+  let found: readonly string[] = [];
+  await until(async () => {
+    const view = await anyRing(ring).catch(() => null);
+    found = names.map((name) => (view === null ? 'member' : view.members.find((member) => member.name === name)?.state ?? 'gone'));
+    return found.every((state) => state !== 'member');
+  }, LEAVING_MS_MAX, 'the layout has the leavers on their way out');
+  await ring.kill(leavers);
+  stage.note(`SIGKILL of ${leavers.join(' and ')}, which the layout had as ${found.join(' and ')}`);
 }
 
 async function anyRing(ring: ChaosRing): Promise<RingView> {

@@ -25,7 +25,7 @@ export const API_AWAY: Scenario = {
 };
 
 /** Not by chance: it takes half a minute of a whole installation beside the ring, or minutes of waiting. */
-const LEFT_OUT = ['cold-start', 'kill-leaver'];
+const LEFT_OUT = ['cold-start', 'kill-leaver', 'kill-leavers'];
 
 export function randomScenario(minutes: number): Scenario {
   const choice = [...FAILURES, ...MEMBERS, ...FAULTS, API_AWAY].filter(({ name }) => !LEFT_OUT.includes(name));
