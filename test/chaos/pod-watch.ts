@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { PassThrough } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { KubeConfig, Log, type V1Pod } from '@kubernetes/client-node';
 import type { KubeClient } from '../kube/kube-client.ts';
 
@@ -15,7 +15,7 @@ const NEVER_LOGGED = /unhandled|uncaughtException|assertion|met an error of its 
 const EARLY = 'DHT_ERR_DATA_DIR_IN_USE';
 
 export class PodWatch {
-  readonly neverLogged: string[] = [];
+  readonly #neverLogged = new Set<string>();
   /** Containers that ended, by exit code. */
   readonly ends = new Map<number, number>();
   readonly #client: KubeClient;
@@ -42,6 +42,10 @@ export class PodWatch {
   static async begin(client: KubeClient, release: string, directory: string): Promise<PodWatch> {
     await mkdir(directory, { recursive: true });
     return new PodWatch(client, release, directory);
+  }
+
+  get neverLogged(): readonly string[] {
+    return [...this.#neverLogged];
   }
 
   get unexpectedEnds(): readonly string[] {
@@ -82,7 +86,7 @@ export class PodWatch {
     }
   }
 
-  /** Follows the log of each start of each container. */
+  /** Follows the log of each start of each container; from its beginning again when the stream breaks, as it does when a pod has logged nothing for five minutes. */
   #follow(pod: V1Pod): void {
     const { name = '', namespace = '', uid = '' } = pod.metadata ?? {};
     const status = pod.status?.containerStatuses?.find((container) => container.name === 'dht');
@@ -96,10 +100,17 @@ export class PodWatch {
     const lines = createInterface(through);
     lines.on('line', (line) => {
       if (line.includes(EARLY)) this.#early.add(uid);
-      if (NEVER_LOGGED.test(line)) this.neverLogged.push(`${name} logged: ${line.slice(0, 300)}`);
+      if (NEVER_LOGGED.test(line)) this.#neverLogged.add(`${name} logged: ${line.slice(0, 300)}`);
       file.write(`${line}\n`);
     });
     lines.on('close', () => { file.end(); });
+    // The client pipes the answer and doesn't listen for its errors, which would end this process.
+    through.once('pipe', (source: Readable) => {
+      source.once('error', () => {
+        through.end();
+        this.#followed.delete(id);
+      });
+    });
     new Log(this.#config).log(namespace, name, 'dht', through, { follow: true }).catch(() => { this.#followed.delete(id); });
   }
 }
