@@ -43,7 +43,7 @@ export interface Scenario {
   readonly needs: readonly Capability[];
   /** Part of the short set that every push runs. */
   readonly isShort?: boolean;
-  /** Exit codes of nodes that it makes end by themselves; 0 always is one. */
+  /** Exit codes of nodes that it makes end by themselves: 0 of one that finishes its leave though it is wanted again. */
   readonly mayExitWith?: readonly number[];
   readonly steps: (ring: ChaosRing, stage: Stage) => Promise<void>;
 }

@@ -12,6 +12,8 @@ const BETWEEN_MS = 3_000;
 const REAP_MS_MAX = 300_000;
 /** Until a pod that was scaled away asks to leave: its drain delay, and the API's answer. */
 const LEAVING_MS_MAX = 60_000;
+/** Shorter than the drain delay, after which a leaver asks. */
+const UNASKED_MS = 500;
 /** Until nodes that were killed count as down. */
 const MISSED_MS = 10_000;
 const SHARE_RATIO_MAX = 1.25;
@@ -37,24 +39,27 @@ export const MEMBERS: readonly Scenario[] = [
     steps: async (ring, stage) => { await scaleTo(ring, stage, 3); },
   },
   {
-    number: 8, name: 'kill-leaver', about: 'one of four is killed while it leaves: it is reaped, and everything is whole with three', replicas: 4, needs: ['kill-for'],
+    number: 8, name: 'kill-leaver', about: 'one of four is killed while it leaves, and before it could say that it does: the others go on without it, or reap it, and everything is whole with three', replicas: 4, needs: ['kill-for'], mayExitWith: [0],
     steps: async (ring, stage) => {
-      await killWhileLeaving(ring, stage, [3], 3);
-      const ms = await ring.untilWhole(REAP_MS_MAX);
-      stage.say(`without the killed leaver after ${(ms / 1000).toFixed(0)} s`);
+      await killLeavers(ring, stage, [3], 3, true);
+      stage.say(`without the leaver after ${(await ring.untilWhole(WHOLE_MS_MAX) / 1000).toFixed(1)} s`);
+      stage.note('scale to 4');
+      await ring.scale(4);
+      await ring.untilWhole(WHOLE_MS_MAX);
+      await killLeavers(ring, stage, [3], 3, false);
+      stage.say(`without the silent one after ${(await ring.untilWhole(REAP_MS_MAX) / 1000).toFixed(0)} s`);
     },
   },
   {
-    number: 8, name: 'kill-leavers', about: 'two of five are killed while they leave: arcs that had both are without a majority, and with five again nothing is lost', replicas: 5, needs: ['kill-for'],
+    number: 8, name: 'kill-leavers', about: 'two of five are killed before they could say that they leave: arcs that had both are without a majority, and with five again nothing is lost', replicas: 5, needs: ['kill-for'], mayExitWith: [0],
     steps: async (ring, stage) => {
-      await killWhileLeaving(ring, stage, [3, 4], 3);
+      await killLeavers(ring, stage, [3, 4], 3, false);
       await stage.pause(MISSED_MS);
       const arcs = await ring.nodes[0]?.metric('dht_ring_ranges', 'status="unavailable"');
       stage.say(`${arcs ?? 'unknown'} arcs without a majority`);
       stage.note('scale to 5');
       await ring.scale(5);
-      const ms = await ring.untilWhole(WHOLE_MS_MAX);
-      stage.say(`whole with five ${(ms / 1000).toFixed(1)} s later`);
+      stage.say(`whole with five ${(await ring.untilWhole(WHOLE_MS_MAX) / 1000).toFixed(1)} s later`);
     },
   },
   {
@@ -169,19 +174,22 @@ async function scaleTo(ring: ChaosRing, stage: Stage, replicas: number): Promise
   });
 }
 
-/** The last ones are killed as soon as the layout has all of them on their way out. */
-async function killWhileLeaving(ring: ChaosRing, stage: Stage, leavers: readonly number[], replicas: number): Promise<void> {
+/** Scales them away and kills them: once the layout has them on their way out, or before they asked for it. */
+async function killLeavers(ring: ChaosRing, stage: Stage, leavers: readonly number[], replicas: number, haveAsked: boolean): Promise<void> {
   const names = leavers.map((ordinal) => ring.nodes[ordinal]?.name);
   stage.note(`scale to ${replicas}`);
   await ring.scale(replicas);
   let found: readonly string[] = [];
-  await until(async () => {
+  const look = async (): Promise<boolean> => {
     const view = await anyRing(ring).catch(() => null);
     found = names.map((name) => (view === null ? 'member' : view.members.find((member) => member.name === name)?.state ?? 'gone'));
     return found.every((state) => state !== 'member');
-  }, LEAVING_MS_MAX, 'the layout has the leavers on their way out');
+  };
+  if (haveAsked) await until(look, LEAVING_MS_MAX, 'the layout has the leavers on their way out');
+  else await stage.pause(UNASKED_MS);
   await ring.kill(leavers);
-  stage.note(`SIGKILL of ${leavers.join(' and ')}, which the layout had as ${found.join(' and ')}`);
+  if (!haveAsked) await look();
+  stage.note(`SIGKILL of ${leavers.join(' and ')}, which the layout has as ${found.join(' and ')}`);
 }
 
 async function anyRing(ring: ChaosRing): Promise<RingView> {
