@@ -3,6 +3,9 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { SimRandom } from '../../../src/sim/sim-random.ts';
 import { ClusterNemesis, type ShakenRelease } from '../../chaos/cluster-nemesis.ts';
 
+/** Hours of short pauses are hundreds of thousands of timers. */
+jest.setTimeout(120_000);
+
 const FAULT_MS = 3_000;
 
 class Remembering implements ShakenRelease {
