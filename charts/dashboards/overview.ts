@@ -69,8 +69,8 @@ function verdict(): Row {
       }),
       stat({
         title: 'Time with too few copies', unit: 's', steps: [[null, 'green'], [1, 'yellow'], [3600, 'orange']],
-        description: 'How long, within the shown time, some objects were known to have fewer copies than wanted. In that time one more lost disk would have been worse: if it adds up, ask why nodes are away.',
-        queries: [query(`sum_over_time((max by (job) (${of('dht_replication_under_replicated_objects')}) > bool 0)[$__range:30s]) * 30`, '{{job}}')],
+        description: 'How long, within the shown time, the node that was worst off held something with fewer live copies than wanted. In that time one more lost disk would have been worse: if it adds up, ask why nodes are away.',
+        queries: [query(`max by (job) (increase(${of('dht_time_below_replication_factor_seconds_total')}[$__range]))`, '{{job}}')],
       }),
       stat({
         title: 'Availability, 30 days', unit: 'percentunit', decimals: 3, steps: [[null, 'red'], [0.995, 'orange'], [0.999, 'green']],

@@ -425,6 +425,8 @@ export class DhtNode implements NodeService {
       liveness: new Map(layout?.members.map(({ nodeId }) => [nodeId, this.#liveness(nodeId)])),
       unrepaired: underReplicatedObjects + comparisonsLeft,
     };
+    const isUp = (nodeId: NodeId): boolean => isLive(look.liveness.get(nodeId) ?? 'unknown');
+    this.#counters.timeAtRisk.look({ self: this.#parts.store.nodeId, layout, isUp, underReplicatedObjects }, this.#watchedAt);
     const before = this.#look;
     this.#look = look;
     for (const change of ringChanges(before, look)) this.#events.add(change, this.#deps.clock.wallNow());

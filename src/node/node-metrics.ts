@@ -9,6 +9,7 @@ import type { MembershipNotes } from '../membership/membership-notes.ts';
 import type { RepairMetrics } from './repair-metrics.ts';
 import { RETRIED_OPS } from '../replication/operation-context.ts';
 import type { StoreTotals } from '../storage/register-store.ts';
+import { TimeAtRisk } from './time-at-risk.ts';
 import type { NodeState, NodeView, RingView, StorageView } from './node-service.ts';
 
 const STATES: readonly NodeState[] = ['starting', 'joining', 'serving', 'leaving', 'left', 'damaged', 'stopped'];
@@ -43,6 +44,7 @@ export interface NodeCounters {
   readonly diskSeconds: Histogram;
   /** A layout was taken over: counts what it changed. */
   readonly onLayout: (layout: Layout) => void;
+  readonly timeAtRisk: TimeAtRisk;
   /** Tombstones that this node erased. */
   readonly erasedTombstones: Counter;
 }
@@ -124,6 +126,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
       buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
     }),
     erasedTombstones: meter.counter({ name: 'dht_storage_tombstones_erased_total', help: 'Delete markers that this node has forgotten, because every replica held them alike.' }),
+    timeAtRisk: new TimeAtRisk(meter),
     onLayout: layoutCounters(meter),
   };
 }
