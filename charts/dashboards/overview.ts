@@ -144,6 +144,11 @@ function refusals(): Row {
         queries: [query(`sum by (instance) (${of('dht_gateway_inflight_requests')})`, '{{instance}}')],
       }),
       lines({
+        title: 'Too few replicas answered', unit: 'reqps',
+        description: 'Requests answered 503 because too few replicas answered, or because none could tell whether a write was applied. For a moment while a node dies; longer: bring back the members that are down.',
+        queries: [query(`sum by (op) (${rate('dht_gateway_quorum_failures_total')})`, '{{op}}')],
+      }),
+      lines({
         title: 'Refused before any work', unit: 'reqps',
         description: 'overload: more at once than the limits allow, add nodes or slow the clients down. not_ready: the node was starting or leaving. too_large, unauthorized: the client\'s mistake.',
         queries: [query(`sum by (reason) (${rate('dht_gateway_rejected_requests_total')})`, '{{reason}}')],

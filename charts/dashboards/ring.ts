@@ -215,7 +215,12 @@ function repair(): Row {
       lines({
         title: 'Copies of each object', unit: 'short',
         description: 'How many copies the present layout asks for: the replication factor, or the number of members if that is less. Below the replication factor: add nodes.',
-        queries: [query(`min by (job) (${of('dht_replication_factor')})`, '{{job}}')],
+        queries: [query(`min by (job) (${of('dht_replication_factor')})`, '{{job}}'), query(`min by (job, op) (${of('dht_replication_quorum')})`, '{{job}}: needed for a {{op}}')],
+      }),
+      lines({
+        title: 'Writes by how they ended', unit: 'reqps',
+        description: 'full, quorum: confirmed by all replicas, or by a majority, when they were answered; the rest confirms a moment later. not_applied: a condition failed or too few answered. unknown for longer than a node takes to fail: look at members that are cut off.',
+        queries: [query(`sum by (result) (${rate('dht_replication_writes_total')})`, '{{result}}')],
       }),
       lines({
         title: 'Objects lacking replicas', unit: 'short',

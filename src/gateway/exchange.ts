@@ -71,6 +71,7 @@ export class Exchange {
     const { req, res, requestId } = this;
     const { headers = [], ...members } = extras;
     const problem = { code, detail, requestId, ...members };
+    if (code === 'DHT_ERR_NO_QUORUM' || code === 'DHT_ERR_OUTCOME_UNKNOWN') this.metrics.quorumFailed(this.#route, req.method ?? '');
     const body = problemBody(problem);
     const isUnread = !req.complete && announcesBody(req);
     // A client that waits for "100 Continue" and gets a refusal may send its body or not: only a new connection is clear.

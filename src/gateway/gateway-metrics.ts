@@ -20,6 +20,8 @@ const STATUSES: Readonly<Record<Route, Readonly<Record<string, readonly number[]
 const ROUTES = [OBJECT_ROUTE, COLLECTION_ROUTE] as const;
 export type RejectReason = 'overload' | 'not_ready' | 'too_large' | 'unauthorized';
 const REJECT_REASONS: readonly RejectReason[] = ['overload', 'not_ready', 'too_large', 'unauthorized'];
+/** What a client wanted when too few replicas answered. */
+const QUORUM_OPS = ['put', 'get', 'delete', 'list'] as const;
 export type Transfer = 'upload' | 'download';
 const TRANSFERS: readonly Transfer[] = ['upload', 'download'];
 
@@ -27,6 +29,7 @@ export class GatewayMetrics {
   readonly #requests: Counter;
   readonly #durations: Histogram;
   readonly #rejected: Counter;
+  readonly #quorumFailures: Counter;
   readonly #received: Counter;
   readonly #sent: Counter;
   readonly #aborted: Counter;
@@ -53,6 +56,12 @@ export class GatewayMetrics {
       labelNames: ['reason'],
       initial: REJECT_REASONS.map((reason) => ({ reason })),
     });
+    this.#quorumFailures = meter.counter({
+      name: 'dht_gateway_quorum_failures_total',
+      help: 'Requests answered 503 because too few replicas answered, or because none could tell whether a write was applied.',
+      labelNames: ['op'],
+      initial: QUORUM_OPS.map((op) => ({ op })),
+    });
     this.#received = meter.counter({ name: 'dht_gateway_received_bytes_total', help: 'Bytes of bodies taken from clients.' });
     this.#sent = meter.counter({ name: 'dht_gateway_sent_bytes_total', help: 'Bytes of objects given to clients.' });
     this.#aborted = meter.counter({
@@ -73,6 +82,11 @@ export class GatewayMetrics {
 
   rejected(reason: RejectReason): void {
     this.#rejected.add(1, { reason });
+  }
+
+  quorumFailed(route: Route, method: string): void {
+    const op = method === 'PUT' || method === 'POST' ? 'put' : method === 'DELETE' ? 'delete' : route === COLLECTION_ROUTE ? 'list' : 'get';
+    this.#quorumFailures.add(1, { op });
   }
 
   received(byteCount: number): void {

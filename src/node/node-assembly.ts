@@ -174,7 +174,7 @@ export async function assembleNode(
     missed: (nodeId, name, accepted, cause) => { hints.missed(nodeId, name, accepted, cause); },
     readRepaired: (isOk) => { counters.repair.readRepaired(isOk); },
   };
-  const coordinator = new Coordinator({ caller, views: driver, clock, random: random.fork('coordinator'), rules, repair: notes, onRetry: (op) => { counters.replicaRetries.add(1, { op }); } }, {
+  const coordinator = new Coordinator({ caller, views: driver, clock, random: random.fork('coordinator'), rules, repair: notes, onRetry: (op) => { counters.replicaRetries.add(1, { op }); }, onWrite: (result) => { counters.writes.add(1, { result }); } }, {
     ...tuning.operations, operationDeadlineMs: OPERATION_DEADLINE_MS, bodies, streams,
   });
   const lists = new ListSource({ store, views: driver }, tuning.listing);

@@ -7,13 +7,15 @@ import type { Layout } from '../domain/layout.ts';
 import type { Counter, Histogram, Meter } from '../ports/meter.ts';
 import type { MembershipNotes } from '../membership/membership-notes.ts';
 import type { RepairMetrics } from './repair-metrics.ts';
-import { RETRIED_OPS } from '../replication/operation-context.ts';
+import { RETRIED_OPS, WRITE_COUNTS } from '../replication/operation-context.ts';
+import { majorityOf } from '../register/joint-quorum.ts';
 import type { StoreTotals } from '../storage/register-store.ts';
 import { TimeAtRisk } from './time-at-risk.ts';
 import type { NodeState, NodeView, RingView, StorageView } from './node-service.ts';
 
 const STATES: readonly NodeState[] = ['starting', 'joining', 'serving', 'leaving', 'left', 'damaged', 'stopped'];
 const LIVENESS = ['alive', 'restarting', 'suspect', 'down', 'unknown'] as const;
+const QUORUM_OPS = ['read', 'write'] as const;
 const RANGES = ['healthy', 'degraded', 'unavailable'] as const;
 
 export interface NodeMetricsSource {
@@ -30,6 +32,8 @@ export interface NodeMetricsSource {
 export interface NodeCounters {
   /** Rounds that began again; label `op`. */
   readonly replicaRetries: Counter;
+  /** Clients' writes that ended; label `result`. */
+  readonly writes: Counter;
   readonly repair: RepairMetrics;
   readonly membership: MembershipNotes;
   /** Body bytes that catch-up pulled from other replicas. */
@@ -65,6 +69,9 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
   const owned = meter.gauge({ name: 'dht_ring_owned_ratio', help: 'Part of the ring that this node owns, 0 to 1.' });
   const held = meter.gauge({ name: 'dht_ring_held_ratio', help: 'Part of the ring that this node holds a copy of, 0 to 1.' });
   const factor = meter.gauge({ name: 'dht_replication_factor', help: 'Copies that each object has: min(n, members).' });
+  const quorum = meter.gauge({
+    name: 'dht_replication_quorum', help: 'Replicas that have to answer: a majority, for reads as for writes.', labelNames: ['op'], initial: QUORUM_OPS.map((op) => ({ op })),
+  });
   const moving = meter.gauge({ name: 'dht_rebalance_active', help: '1 while the layout is moving.' });
   const pending = meter.gauge({ name: 'dht_rebalance_pending_objects', help: 'Registers that wait here for catch-up or for receipts.' });
   const objects = meter.gauge({ name: 'dht_storage_objects', help: 'Live objects in the local store.' });
@@ -91,6 +98,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     owned.set(self?.ownedShare ?? 0);
     held.set(self?.heldShare ?? 0);
     factor.set(ring.replicationFactor);
+    for (const op of QUORUM_OPS) quorum.set(ring.replicationFactor === 0 ? 0 : majorityOf(ring.replicationFactor), { op });
     moving.set(ring.phase === 'moving' ? 1 : 0);
     pending.set(ring.moves.keysLeft);
     objects.set(totals.objects);
@@ -108,6 +116,10 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     replicaRetries: meter.counter({
       name: 'dht_gateway_replica_retries_total', help: 'Rounds with the replicas that operations of this node began again.', labelNames: ['op'],
       initial: RETRIED_OPS.map((op) => ({ op })),
+    }),
+    writes: meter.counter({
+      name: 'dht_replication_writes_total', help: 'Writes of clients by how they ended: confirmed by all replicas or a quorum of them, certainly not applied, or unknown.', labelNames: ['result'],
+      initial: WRITE_COUNTS.map((result) => ({ result })),
     }),
     repair: source.repair,
     membership: source.membership,

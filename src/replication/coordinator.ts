@@ -34,7 +34,7 @@ import { BodyStager, refusalOf, type BodyStagerOptions } from './body-stager.ts'
 import { KeyQueue } from './key-queue.ts';
 import { listNames } from './list-run.ts';
 import { readNearest } from './nearest-read.ts';
-import { isTooFull, type OperationContext, type OperationOptions, type RepairNotes, type RetriedOp } from './operation-context.ts';
+import { isTooFull, type OperationContext, type OperationOptions, type RepairNotes, type RetriedOp, type WriteCount } from './operation-context.ts';
 import { OperationTimers } from './operation-timers.ts';
 import { OutcomeResolver, type OutcomeResolverOptions } from './outcome-resolver.ts';
 import { ReadRun } from './read-run.ts';
@@ -50,6 +50,8 @@ export interface CoordinatorDeps {
   readonly rules: Rules;
   readonly repair: RepairNotes;
   readonly onRetry: (op: RetriedOp) => void;
+  /** A client's write came to its end. */
+  readonly onWrite: (result: WriteCount) => void;
 }
 
 export interface CoordinatorOptions extends OperationOptions, BodyStagerOptions {
@@ -70,6 +72,7 @@ export class Coordinator {
   readonly #queue: KeyQueue;
   readonly #resolver: OutcomeResolver;
   readonly #stager: BodyStager;
+  readonly #onWrite: CoordinatorDeps['onWrite'];
   #inWork = 0;
   #listings = 0;
 
@@ -78,6 +81,7 @@ export class Coordinator {
     const large = { pauses: new Pauses(deps.clock), ahead: new AheadBudget(options.readAheadBytesMax) };
     this.#context = { ...deps, ballots: new HybridClock(), timers, large, retries: new RetryBudget(deps.clock.monotonicNow(), options.retries), options };
     this.#options = options;
+    this.#onWrite = deps.onWrite;
     this.#stager = new BodyStager(this.#context, options);
     this.#queue = new KeyQueue(options.keyWaitingMax);
     this.#resolver = new OutcomeResolver(deps.clock, (name) => this.identityRound(name, ZERO_BALLOT), options.resolver);
@@ -251,16 +255,19 @@ export class Coordinator {
 
   #write(name: string, intent: WriteIntent, body: WriteBody, done: (end: WriteEnd) => void, refuse: (failure: WriteFailure) => void): void {
     if (this.#inWork >= this.#options.operationsMax) {
+      this.#onWrite('not_applied');
       refuse({ kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail: 'too many operations in work' });
       return;
     }
     this.#inWork++;
     const isQueued = this.#inTurn(name, intent, body, ZERO_BALLOT, this.#deadline(), (end) => {
       this.#inWork--;
+      this.#onWrite(countOf(end));
       done(end);
     });
     if (isQueued) return;
     this.#inWork--;
+    this.#onWrite('not_applied');
     refuse({ kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail: 'too many writes of this name wait' });
   }
 
@@ -310,6 +317,14 @@ const FULL = { code: 'DHT_ERR_DISK_FULL', detail: 'the volumes of too many of th
 
 function overloaded(detail: string): PutOutcome {
   return { kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail };
+}
+
+function countOf(end: WriteEnd): WriteCount {
+  if (end.kind === 'gave-up') return end.isProposed ? 'unknown' : 'not_applied';
+  const { result, round } = end;
+  if (result.kind === 'unknown') return 'unknown';
+  if (result.kind === 'precondition-failed') return 'not_applied';
+  return round.sets.all.every((nodeId) => round.chosenBy.includes(nodeId)) ? 'full' : 'quorum';
 }
 
 function appliedOp(end: WriteEnd): OpResult | null {

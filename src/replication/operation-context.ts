@@ -40,6 +40,13 @@ export interface OperationOptions {
 
 /** What begins a round again. */
 export type RetriedOp = 'put' | 'delete' | 'identity' | 'get' | 'list';
+/**
+ * How a client's write ended. full, quorum: all replicas, or a quorum, had confirmed it when it was answered. not_applied: it
+ * certainly changed nothing, failed conditions included. unknown: it may have.
+ */
+export const WRITE_COUNTS = ['full', 'quorum', 'not_applied', 'unknown'] as const;
+export type WriteCount = (typeof WRITE_COUNTS)[number];
+
 export const RETRIED_OPS: readonly RetriedOp[] = ['put', 'delete', 'identity', 'get', 'list'];
 
 /** What the transfers of large bodies share. */

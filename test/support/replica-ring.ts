@@ -141,6 +141,8 @@ export class ReplicaRing {
   turnsLate = 0;
   /** Operations of which a round began again. */
   readonly retried: string[] = [];
+  /** How clients' writes ended, in order. */
+  readonly writes: string[] = [];
   /** By all pulls of large bodies. */
   pulledBytes = 0;
 
@@ -164,7 +166,7 @@ export class ReplicaRing {
         missed: (missedBy, name, accepted, cause) => { this.missed.push({ seenBy: id, missedBy, name, accepted, cause }); },
         readRepaired: () => undefined,
       };
-      const coordinator = new Coordinator({ caller, views, clock: this.clock, random: new SimRandom(id), rules, repair, onRetry: (op) => { this.retried.push(op); } }, { ...OPTIONS, bodies, streams });
+      const coordinator = new Coordinator({ caller, views, clock: this.clock, random: new SimRandom(id), rules, repair, onRetry: (op) => { this.retried.push(op); }, onWrite: (result) => { this.writes.push(result); } }, { ...OPTIONS, bodies, streams });
       return { id, store, views, replica, staging, pulls, pauses, lacking, coordinator };
     });
   }

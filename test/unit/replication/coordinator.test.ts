@@ -139,6 +139,27 @@ describe('conditions and deletes', () => {
   });
 });
 
+describe('writes are counted by how they ended', () => {
+  test('confirmed by a quorum, not applied because a condition failed, and unknown', async () => {
+    const ring = three();
+    const { coordinator } = ring.node(0);
+    const request = { name: 'name', body: Buffer.from('x'), contentType: '', meta: [], condition: { kind: 'none' } as const, opId: null };
+    await ring.clock.until(coordinator.put(request));
+    ring.interfere = cutOff(ring.node(1).id);
+    await ring.clock.until(coordinator.put(request));
+    await ring.clock.until(coordinator.put({ ...request, condition: { kind: 'absent' } }));
+    await ring.clock.until(coordinator.delete({ name: 'name', condition: { kind: 'none' }, opId: null }));
+    expect(ring.writes.slice(1)).toEqual(['quorum', 'not_applied', 'quorum']);
+    expect(['full', 'quorum']).toContain(ring.writes[0]);
+    ring.interfere = cutOff(ring.node(1).id, ring.node(2).id);
+    await ring.clock.until(coordinator.put(request));
+    expect(ring.writes.at(-1)).toBe('not_applied');
+    ring.interfere = (from, to, message) => (from !== to && message.kind === 'accept' ? 'lose-request' : undefined);
+    await ring.clock.until(coordinator.put(request));
+    expect(ring.writes.at(-1)).toBe('unknown');
+  });
+});
+
 describe('rounds that begin again', () => {
   const without = (ring: ReplicaRing): void => { ring.interfere = cutOff(ring.node(1).id, ring.node(2).id); };
 
