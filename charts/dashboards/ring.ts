@@ -219,7 +219,7 @@ function repair(): Row {
       }),
       lines({
         title: 'Writes by how they ended', unit: 'reqps',
-        description: 'full, quorum: confirmed by all replicas, or by a majority, when they were answered; the rest confirms a moment later. not_applied: a condition failed or too few answered. unknown for longer than a node takes to fail: look at members that are cut off.',
+        description: 'full: all replicas confirmed; quorum: some did not in time, repair knows. Much of it for long: a node is down or slow. not_applied: a condition failed, or it was refused. unknown for longer than a node takes to fail: look at members that are cut off.',
         queries: [query(`sum by (result) (${rate('dht_replication_writes_total')})`, '{{result}}')],
       }),
       lines({
@@ -323,8 +323,13 @@ function moves(): Row {
       }),
       lines({
         title: 'Bytes moved', unit: 'binBps',
-        description: 'Bytes of bodies that each node pulls in a move. It is held back while clients wait longer than usual.',
-        queries: [query(`sum by (instance) (${rate('dht_rebalance_transferred_bytes_total')})`, '{{instance}}')],
+        description: 'Bytes of bodies that each node pulls (in) and gives to others (out, without large bodies), by moves and by repair. It is held back while clients wait longer than usual.',
+        queries: [query(`sum by (instance, direction) (${rate('dht_rebalance_transferred_bytes_total')})`, '{{instance}} {{direction}}')],
+      }),
+      lines({
+        title: 'Parts of the ring copied', unit: 'short',
+        description: 'Arcs that moves copied, and attempts that failed and are repeated. Only failures: too few of the former replicas answer, or this node has no space.',
+        queries: [query(`sum by (result) (${happened('dht_rebalance_transfers_total')})`, '{{result}}')],
       }),
       lines({
         title: 'Rate limit of background copies', unit: 'binBps',

@@ -151,7 +151,7 @@ export async function assembleNode(
 
   const { bodies } = tuning;
   const pauses = new Pauses(clock);
-  const onBytes = (bytes: number): void => { counters.transferredBytes.add(bytes); };
+  const onBytes = (bytes: number): void => { counters.transferredBytes.add(bytes, { direction: 'in' }); };
   const streams: BodyStreamOptions = {
     chunkBytes: bodies.chunkBytes, fetchBytes: Math.min(4 * bodies.chunkBytes, FRAME_BODY_BYTES_MAX), aheadBytes: 8 * bodies.chunkBytes,
     callTimeoutMs: tuning.copyTimeoutMs, progressMs: bodies.progressMs,
@@ -178,7 +178,7 @@ export async function assembleNode(
     ...tuning.operations, operationDeadlineMs: OPERATION_DEADLINE_MS, bodies, streams,
   });
   const lists = new ListSource({ store, views: driver }, tuning.listing);
-  const copies = new CopySource({ store, views: driver, pace: (bytes) => givingPace.spend(bytes) }, { pageEntriesMax: tuning.pageEntriesMax });
+  const copies = new CopySource({ store, views: driver, pace: (bytes) => givingPace.spend(bytes), onGiven: (bytes) => { counters.transferredBytes.add(bytes, { direction: 'out' }); } }, { pageEntriesMax: tuning.pageEntriesMax });
   const copyOptions = {
     pageEntriesMax: tuning.pageEntriesMax, recordKeysMax: tuning.recordKeysMax, callTimeoutMs: tuning.copyTimeoutMs, retryMs: tuning.repairRetryMs,
   };
@@ -192,6 +192,7 @@ export async function assembleNode(
   }, { ...copyOptions, ...tuning.keyRepair });
   const catchUp = new CatchUp({
     ...copyDeps, log, state: store,
+    onTransfer: (result) => { counters.transfers.add(1, { result }); },
     onCaught: (epoch, arcEnds) => { driver.dispatch({ kind: 'caught', epoch, arcEnds }); },
   }, { ...copyOptions, arcsAtOnce: tuning.arcsAtOnce });
   const antiEntropy = new AntiEntropy({

@@ -36,8 +36,10 @@ export interface NodeCounters {
   readonly writes: Counter;
   readonly repair: RepairMetrics;
   readonly membership: MembershipNotes;
-  /** Body bytes that catch-up pulled from other replicas. */
+  /** Body bytes that background copies moved; label `direction`. */
   readonly transferredBytes: Counter;
+  /** Attempts of catch-up to copy an arc; label `result`. */
+  readonly transfers: Counter;
   /** Stored bytes that weren't what was written; label `stage`. */
   readonly corruptions: Counter;
   /** Registers that the scrub read; label `result`. */
@@ -123,7 +125,14 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     }),
     repair: source.repair,
     membership: source.membership,
-    transferredBytes: meter.counter({ name: 'dht_rebalance_transferred_bytes_total', help: 'Body bytes pulled from other replicas by catch-up.' }),
+    transferredBytes: meter.counter({
+      name: 'dht_rebalance_transferred_bytes_total', help: 'Body bytes copied between replicas. in: pulled here. out: given, without large bodies, which a client may read as well.',
+      labelNames: ['direction'], initial: ['in', 'out'].map((direction) => ({ direction })),
+    }),
+    transfers: meter.counter({
+      name: 'dht_rebalance_transfers_total', help: 'Attempts to copy an arc of the ring that have ended here; failed ones are repeated.', labelNames: ['result'],
+      initial: ['ok', 'failed'].map((result) => ({ result })),
+    }),
     corruptions: meter.counter({
       name: 'dht_storage_corruptions_total', help: 'Stored bytes that were not what was written.', labelNames: ['stage'],
       initial: ['read', 'scrub', 'startup'].map((stage) => ({ stage })),

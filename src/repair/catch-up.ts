@@ -33,6 +33,8 @@ export interface CatchUpDeps extends ArcPullDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly state: NodeStateStore;
+  /** The copy of an arc ended; one that a newer layout made needless counts for none. */
+  readonly onTransfer: (result: 'ok' | 'failed') => void;
   /** The arcs (by their ends) of the epoch that this node has caught up in all: told to the stewards. */
   readonly onCaught: (epoch: Epoch, arcEnds: readonly Position[]) => void;
 }
@@ -160,7 +162,9 @@ export class CatchUp {
       // The store failed: the node ends.
       if (!(error instanceof DhtError)) throw error;
       // It could not right now, for want of space say.
-      if (run === this.#run) this.#planLater();
+      if (run !== this.#run) return;
+      this.#deps.onTransfer('failed');
+      this.#planLater();
     });
   }
 
@@ -191,14 +195,20 @@ export class CatchUp {
     const { sources, needed } = task;
     for (const arc of task.pieces) {
       const outcome = await new ArcPull(this.#deps, this.#options, { epoch: this.#epoch, isMoving: task.isLayoutMoving, arc, sources, needed }).run();
-      if (run !== this.#run || outcome !== 'done') return;
+      if (run !== this.#run) return;
+      if (outcome !== 'done') {
+        if (outcome === 'failed') this.#deps.onTransfer('failed');
+        return;
+      }
     }
     this.#left.delete(task.end);
     this.#arcsDone += 1;
-    if (!task.isMoved) return;
-    const caught = new Set(this.#deps.state.caught()).add(task.end);
-    await this.#deps.state.saveCaught(this.#epoch, caught);
-    if (run === this.#run) this.#report();
+    if (task.isMoved) {
+      const caught = new Set(this.#deps.state.caught()).add(task.end);
+      await this.#deps.state.saveCaught(this.#epoch, caught);
+      if (run === this.#run) this.#report();
+    }
+    this.#deps.onTransfer('ok');
   }
 
   #report(): void {

@@ -19,6 +19,8 @@ import { epochMismatch } from './epoch-mismatch.ts';
 export interface CopySourceDeps {
   /** Resolves when more than these bytes may be given. */
   readonly pace: (bytes: number) => Promise<void>;
+  /** Bytes of inline bodies that leave this node. */
+  readonly onGiven: (bytes: number) => void;
   readonly store: RegisterStore;
   readonly views: ViewSource;
 }
@@ -91,6 +93,7 @@ export class CopySource {
     await store.flushed();
     const left = epochMismatch(views, request.epoch);
     if (left !== null) return left;
+    if (bodyBytes > 0) this.#deps.onGiven(bodyBytes);
     return { kind: 'records-reply', epoch: request.epoch, records, answered, body: bodies.length === 0 ? null : Buffer.concat(bodies) };
   }
 

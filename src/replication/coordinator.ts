@@ -72,7 +72,6 @@ export class Coordinator {
   readonly #queue: KeyQueue;
   readonly #resolver: OutcomeResolver;
   readonly #stager: BodyStager;
-  readonly #onWrite: CoordinatorDeps['onWrite'];
   #inWork = 0;
   #listings = 0;
 
@@ -81,7 +80,6 @@ export class Coordinator {
     const large = { pauses: new Pauses(deps.clock), ahead: new AheadBudget(options.readAheadBytesMax) };
     this.#context = { ...deps, ballots: new HybridClock(), timers, large, retries: new RetryBudget(deps.clock.monotonicNow(), options.retries), options };
     this.#options = options;
-    this.#onWrite = deps.onWrite;
     this.#stager = new BodyStager(this.#context, options);
     this.#queue = new KeyQueue(options.keyWaitingMax);
     this.#resolver = new OutcomeResolver(deps.clock, (name) => this.identityRound(name, ZERO_BALLOT), options.resolver);
@@ -101,12 +99,12 @@ export class Coordinator {
 
   /** Stores the body under the name. Fails with DHT_ERR_TOO_LARGE above the inline limit, DHT_ERR_OVERLOADED, DHT_ERR_NOT_READY, DHT_ERR_NO_QUORUM. */
   put(request: PutRequest): Promise<PutOutcome> {
-    if (this.#hasNoRoom(request.name)) return Promise.resolve({ kind: 'not-applied', ...FULL });
+    if (this.#hasNoRoom(request.name)) return Promise.resolve(this.#failed({ kind: 'not-applied', ...FULL }));
     const { body: bytes } = request;
     const { inlineBytesMax } = this.#options.bodies;
     if (bytes.length > inlineBytesMax) {
       const detail = `the body has ${bytes.length} bytes, more than ${inlineBytesMax} have to be streamed`;
-      return Promise.resolve({ kind: 'not-applied', code: 'DHT_ERR_TOO_LARGE', detail });
+      return Promise.resolve(this.#failed({ kind: 'not-applied', code: 'DHT_ERR_TOO_LARGE', detail }));
     }
     const body: RecordBody = {
       bodyId: this.#context.random.hex(16) as BodyId, size: bytes.length, sha256: hash('sha256', bytes, 'hex'), where: 'inline', chunkCrcs: [],
@@ -120,18 +118,18 @@ export class Coordinator {
    * length, DHT_ERR_DISK_FULL, or the code that `verify` gives. May answer before the source is read to its end.
    */
   async putStream(request: PutStreamRequest): Promise<PutOutcome> {
-    if (this.#inWork >= this.#options.operationsMax) return overloaded('too many operations in work');
+    if (this.#inWork >= this.#options.operationsMax) return this.#failed(overloaded('too many operations in work'));
     // Before a byte of the body is read.
-    if (this.#hasNoRoom(request.name)) return { kind: 'not-applied', ...FULL };
+    if (this.#hasNoRoom(request.name)) return this.#failed({ kind: 'not-applied', ...FULL });
     this.#inWork++;
     const collected = await collectBody(request.source, this.#options.bodies.inlineBytesMax);
     this.#inWork--;
     switch (collected.kind) {
       case 'broken':
-        return { kind: 'not-applied', code: 'DHT_ERR_REQUEST_INVALID', detail: 'the sender of the body broke off' };
+        return this.#failed({ kind: 'not-applied', code: 'DHT_ERR_REQUEST_INVALID', detail: 'the sender of the body broke off' });
       case 'small': {
         const refusal = refusalOf(request, collected.bytes.length);
-        return refusal === null ? this.put({ ...request, body: collected.bytes }) : { kind: 'not-applied', ...refusal };
+        return refusal === null ? this.put({ ...request, body: collected.bytes }) : this.#failed({ kind: 'not-applied', ...refusal });
       }
       case 'large':
         return this.#putLarge({ ...request, source: collected.source });
@@ -142,14 +140,14 @@ export class Coordinator {
 
   async #putLarge(request: PutStreamRequest): Promise<PutOutcome> {
     const failed = await this.#failedCondition(request);
-    if (failed !== null) return failed;
+    if (failed !== null) return this.#failed(failed);
     const end = await this.#stager.stage(request);
-    if (end.kind === 'refused') return { kind: 'not-applied', code: end.code, detail: end.detail };
+    if (end.kind === 'refused') return this.#failed({ kind: 'not-applied', code: end.code, detail: end.detail });
     return this.#putRecord(request, end.body, end.holders);
   }
 
   /** Saves sending a large body whose condition fails now; it is decided inside the round all the same. Null: go on. */
-  async #failedCondition({ name, condition, opId }: PutStreamRequest): Promise<PutOutcome | null> {
+  async #failedCondition({ name, condition, opId }: PutStreamRequest): Promise<WriteFailure | null> {
     if (condition.kind === 'none') return null;
     const found = await this.get({ name, consistency: 'linearizable', wantBody: false });
     if (found.kind === 'unavailable') return null;
@@ -165,7 +163,7 @@ export class Coordinator {
     return new Promise((resolve) => {
       this.#write(name, intent, staged, (end) => {
         const op = appliedOp(end);
-        if (op === null || end.kind !== 'settled') resolve(this.#failure(name, end));
+        if (op === null || end.kind !== 'settled') resolve(this.#failed(this.#failure(name, end)));
         else resolve({ kind: 'stored', isCreated: op.kind === 'created', receipt: receiptOf(name, body, op, end.round) });
       }, resolve);
     });
@@ -179,7 +177,7 @@ export class Coordinator {
       this.#write(name, { kind: 'delete', opId, condition: request.condition }, null, (end) => {
         if (appliedOp(end) !== null) resolve({ kind: 'deleted', wasPresent: true });
         else if (end.kind === 'settled' && end.result.kind === 'unchanged') resolve({ kind: 'deleted', wasPresent: false });
-        else resolve(this.#failure(name, end));
+        else resolve(this.#failed(this.#failure(name, end)));
       }, resolve);
     });
   }
@@ -255,20 +253,17 @@ export class Coordinator {
 
   #write(name: string, intent: WriteIntent, body: WriteBody, done: (end: WriteEnd) => void, refuse: (failure: WriteFailure) => void): void {
     if (this.#inWork >= this.#options.operationsMax) {
-      this.#onWrite('not_applied');
-      refuse({ kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail: 'too many operations in work' });
+      refuse(this.#failed(overloaded('too many operations in work')));
       return;
     }
     this.#inWork++;
     const isQueued = this.#inTurn(name, intent, body, ZERO_BALLOT, this.#deadline(), (end) => {
       this.#inWork--;
-      this.#onWrite(countOf(end));
       done(end);
     });
     if (isQueued) return;
     this.#inWork--;
-    this.#onWrite('not_applied');
-    refuse({ kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail: 'too many writes of this name wait' });
+    refuse(this.#failed(overloaded('too many writes of this name wait')));
   }
 
   #inTurn(name: string, intent: WriteIntent, body: WriteBody, above: Ballot, deadline: MonotonicMs, done: (end: WriteEnd) => void): boolean {
@@ -307,6 +302,11 @@ export class Coordinator {
     }
   }
 
+  #failed(failure: WriteFailure): WriteFailure {
+    this.#context.onWrite(failure.kind === 'unknown' ? 'unknown' : 'not_applied');
+    return failure;
+  }
+
   #unknown(name: string, detail: string): WriteFailure {
     this.#resolver.add(name);
     return { kind: 'unknown', detail };
@@ -315,16 +315,8 @@ export class Coordinator {
 
 const FULL = { code: 'DHT_ERR_DISK_FULL', detail: 'the volumes of too many of the replicas are nearly full; reads and deletes go on' } as const;
 
-function overloaded(detail: string): PutOutcome {
+function overloaded(detail: string): WriteFailure {
   return { kind: 'not-applied', code: 'DHT_ERR_OVERLOADED', detail };
-}
-
-function countOf(end: WriteEnd): WriteCount {
-  if (end.kind === 'gave-up') return end.isProposed ? 'unknown' : 'not_applied';
-  const { result, round } = end;
-  if (result.kind === 'unknown') return 'unknown';
-  if (result.kind === 'precondition-failed') return 'not_applied';
-  return round.sets.all.every((nodeId) => round.chosenBy.includes(nodeId)) ? 'full' : 'quorum';
 }
 
 function appliedOp(end: WriteEnd): OpResult | null {

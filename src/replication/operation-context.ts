@@ -41,8 +41,9 @@ export interface OperationOptions {
 /** What begins a round again. */
 export type RetriedOp = 'put' | 'delete' | 'identity' | 'get' | 'list';
 /**
- * How a client's write ended. full, quorum: all replicas, or a quorum, had confirmed it when it was answered. not_applied: it
- * certainly changed nothing, failed conditions included. unknown: it may have.
+ * How a client's write ended. full, quorum: it is applied, and all replicas confirmed it, or some had not when their calls ended; the answer to
+ * the client waits for neither. not_applied: it certainly changed nothing, failed conditions included. unknown: it may have. A delete of
+ * what isn't there is no write.
  */
 export const WRITE_COUNTS = ['full', 'quorum', 'not_applied', 'unknown'] as const;
 export type WriteCount = (typeof WRITE_COUNTS)[number];
@@ -77,6 +78,8 @@ export interface OperationContext {
   readonly retries: RetryBudget;
   /** A round begins again. */
   readonly onRetry: (op: RetriedOp) => void;
+  /** Once for each write of a client. */
+  readonly onWrite: (result: WriteCount) => void;
   readonly options: OperationOptions;
 }
 

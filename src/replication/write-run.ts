@@ -55,6 +55,9 @@ interface Round {
   /** Replicas that did not accept, as far as is known before the value is chosen. */
   missed: NodeId[] | null;
   isChosen: boolean;
+  /** ACCEPTs without an answer yet, and replicas that accepted. */
+  open: number;
+  confirmed: number;
   /** Replicas that said that they have no room. */
   full: NodeId[] | null;
 }
@@ -72,6 +75,7 @@ export class WriteRun {
   #arrival: BodyArrival | null = null;
   #attempt = 0;
   #isOver = false;
+  #isApplied = false;
 
   /** `done` is called exactly once. */
   constructor(context: OperationContext, name: string, intent: WriteIntent, body: WriteBody, deadline: MonotonicMs, done: (end: WriteEnd) => void) {
@@ -98,7 +102,7 @@ export class WriteRun {
     const position = hasher(this.#name, layout.keyBits);
     const sets = replicaSets(layout, position);
     const ballot = { epoch: layout.epoch, hlc: ballots.next(clock.wallNow(), refused.hlc), nodeId: view.self };
-    const round: Round = { view, sets, position, ballot, told: null, unsent: null, full: null, missed: null, isChosen: false };
+    const round: Round = { view, sets, position, ballot, told: null, unsent: null, full: null, missed: null, isChosen: false, open: 0, confirmed: 0 };
     this.#round = round;
     this.#attempt++;
     this.#operation.begin(ballot, sets, view.unreachable);
@@ -128,8 +132,12 @@ export class WriteRun {
   #accept(round: Round, id: NodeId, request: AcceptRequest): void {
     const target = { advertise: memberById(round.view.layout, id)?.advertise ?? '', nodeId: id };
     const lost = (): void => { this.#take(round, this.#operation.onAcceptFailure(id)); };
+    round.open++;
     void this.#context.caller.call<'accept'>(target, request, this.#callMs()).then((outcome) => {
       const reply = outcome.kind === 'reply' ? outcome.reply : null;
+      round.open--;
+      if (reply?.kind === 'accept-reply' && reply.state === 'accepted') round.confirmed++;
+      if (round.isChosen) this.#countConfirmed(round);
       if (reply?.kind === 'accept-reply' && reply.state === 'body-missing') this.#onMissing(round, id);
       const isTaking = reply?.kind === 'accept-reply' && (reply.state === 'accepted' || reply.state === 'body-pulling');
       // While the round lasts, one with another layout may be asked again.
@@ -173,7 +181,9 @@ export class WriteRun {
       case 'finished': {
         const { view, sets, position } = round;
         round.isChosen = true;
+        this.#isApplied = this.#operation.intent.kind !== 'identity' && step.result.kind === 'applied';
         this.#context.retries.succeeded();
+        this.#countConfirmed(round);
         for (const id of round.missed ?? []) this.#onMissed(round, id);
         this.#end({ kind: 'settled', result: step.result, round: { view, sets, position, chosenBy: this.#operation.chosenBy } });
         return;
@@ -195,6 +205,12 @@ export class WriteRun {
   #onMissed(round: Round, id: NodeId): void {
     if (round.isChosen) this.#context.repair.missed(id, this.#name, round.ballot, 'write');
     else round.missed = [...(round.missed ?? []), id];
+  }
+
+  /** Once all replicas have answered, or their calls have ended: after the answer to the client, as a rule. */
+  #countConfirmed(round: Round): void {
+    if (round.open > 0 || !this.#isApplied) return;
+    this.#context.onWrite(round.confirmed === round.sets.all.length ? 'full' : 'quorum');
   }
 
   /** Counts also when the round was over before: two of three are enough to end it, and the third may know most. */

@@ -100,7 +100,7 @@ async function untilPolled(condition: () => Promise<boolean>): Promise<void> {
 }
 
 const copiedBytes = async (nodes: readonly RealNode[]): Promise<number> =>
-  (await Promise.all(nodes.map((node) => node.metric('dht_rebalance_transferred_bytes_total')))).reduce((a, b) => a + b, 0);
+  (await Promise.all(nodes.map((node) => node.metric('dht_rebalance_transferred_bytes_total', 'direction="in"')))).reduce((a, b) => a + b, 0);
 
 /** How many names of a sample lack a durable copy at one of their replicas. */
 async function lackingCopies(nodes: readonly RealNode[], names: readonly string[]): Promise<number> {

@@ -203,6 +203,6 @@ async function memberIds(ring: ChaosRing): Promise<readonly string[]> {
 }
 
 async function transferred(ring: ChaosRing): Promise<number> {
-  const counts = await Promise.all(ring.nodes.map((node) => node.metric('dht_rebalance_transferred_bytes_total')));
+  const counts = await Promise.all(ring.nodes.map((node) => node.metric('dht_rebalance_transferred_bytes_total', 'direction="in"')));
   return counts.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
 }

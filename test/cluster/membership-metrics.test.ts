@@ -1,50 +1,17 @@
 /** What whole nodes count of failure detection, gossip and their ring, while it happens to them. */
 import { describe, expect, test } from '@jest/globals';
-import { must } from '../../src/domain/assert.ts';
-import { ALL_RULES } from '../../src/domain/rules.ts';
 import type { Labels } from '../../src/ports/meter.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
-import { Scenario } from '../support/scenario.ts';
-import { RecordingMeter } from '../unit/peer/recorders.ts';
+import { METERED_NAMES, MeteredRing } from '../support/metered-ring.ts';
 
-const NAMES = ['a:1', 'b:1', 'c:1'];
 /** Milliseconds in which a failure is found, and those in which a suspect is declared down. */
 const FOUND_MS = 4_000;
 const DOWN_MS = 12_000;
 const DETECTOR = 'dht_failure_detector';
 
-class Metered {
-  readonly scenario = new Scenario(ALL_RULES);
-  readonly #meters = new Map<string, RecordingMeter>();
-
-  constructor() {
-    this.scenario.meterOf = (name) => {
-      const meter = new RecordingMeter();
-      this.#meters.set(name, meter);
-      return meter;
-    };
-  }
-
-  value(node: SimNode, name: string, labels: Labels = {}): number {
-    return must(this.#meters.get(node.name), `the meter of ${node.name}`).value(name, labels);
-  }
-
-  nodeId(node: SimNode): string {
-    return this.scenario.program(node).service.view().nodeId;
-  }
-
-  async run(play: (nodes: readonly [SimNode, SimNode, SimNode]) => Promise<void>): Promise<void> {
-    const violations = await this.scenario.run(async () => {
-      const [a, b, c] = await this.scenario.found(NAMES);
-      await play([must(a, 'a'), must(b, 'b'), must(c, 'c')]);
-    });
-    expect(violations).toEqual([]);
-  }
-}
-
 describe('a ring at rest', () => {
   test('counts answered probes and the traffic of membership, and suspects nobody', async () => {
-    const ring = new Metered();
+    const ring = new MeteredRing();
     await ring.run(async ([a]) => {
       const value = (name: string, labels: Labels = {}): number => ring.value(a, name, labels);
       const before = { acks: value(`${DETECTOR}_probes_total`, { kind: 'direct', result: 'ack' }), bytes: value('dht_gossip_bytes_total', { direction: 'in' }) };
@@ -65,7 +32,7 @@ describe('a ring at rest', () => {
   });
 
   test('agrees on the checksum of its layout, which changes with it', async () => {
-    const ring = new Metered();
+    const ring = new MeteredRing();
     await ring.run(async (nodes) => {
       const checksums = (): readonly number[] => nodes.map((node) => ring.value(node, 'dht_ring_checksum'));
       const [first = 0, ...others] = checksums();
@@ -76,7 +43,7 @@ describe('a ring at rest', () => {
       const changedAt = ring.value(nodes[0], 'dht_ring_last_change_timestamp_seconds');
       await ring.scenario.sleep(5_000);
       expect(ring.value(nodes[0], 'dht_ring_last_change_timestamp_seconds')).toBe(changedAt);
-      ring.scenario.add('d:1', NAMES, 1);
+      ring.scenario.add('d:1', METERED_NAMES, 1);
       await ring.scenario.rest();
       const [second, ...rest] = checksums();
       expect(second).not.toBe(first);
@@ -86,7 +53,7 @@ describe('a ring at rest', () => {
   });
 
   test('knows how each node came into it', async () => {
-    const ring = new Metered();
+    const ring = new MeteredRing();
     await ring.run(async ([a]) => {
       const attempts = (node: SimNode): readonly number[] => ['ok', 'no_ring', 'rejected', 'unreachable'].map((result) => ring.value(node, 'dht_ring_join_attempts_total', { result }));
       expect(attempts(a)[0]).toBe(1);
@@ -105,7 +72,7 @@ describe('a ring at rest', () => {
 
 describe('a member that dies', () => {
   test('is detected, suspected and down, and its new process refutes nothing', async () => {
-    const ring = new Metered();
+    const ring = new MeteredRing();
     await ring.run(async ([a, b, c]) => {
       // A member that never gave a sign of life has no time to be measured from.
       await ring.scenario.sleep(1_000);
@@ -132,7 +99,7 @@ describe('a member that dies', () => {
   });
 
   test('is seen by each other member: suspicion grows, the last contact stands still', async () => {
-    const ring = new Metered();
+    const ring = new MeteredRing();
     await ring.run(async ([a, b, c]) => {
       const peer = ring.nodeId(c);
       const contact = (): number => ring.value(a, 'dht_peer_last_contact_timestamp_seconds', { peer });
@@ -152,7 +119,7 @@ describe('a member that dies', () => {
 });
 
 test('a member that stops as for a restart is not a failure', async () => {
-  const ring = new Metered();
+  const ring = new MeteredRing();
   await ring.run(async ([a, b, c]) => {
     await ring.scenario.sleep(1_000);
     await c.stop();
@@ -165,7 +132,7 @@ test('a member that stops as for a restart is not a failure', async () => {
 });
 
 test.each([['suspected', FOUND_MS], ['down', DOWN_MS]])('a member that was cut off until it was %s refutes that once, also for whom it stays cut off from', async (_state, cutMs) => {
-  const ring = new Metered();
+  const ring = new MeteredRing();
   await ring.run(async ([a, b, c]) => {
     await ring.scenario.sleep(1_000);
     ring.scenario.separate(a, c);
@@ -184,7 +151,7 @@ test.each([['suspected', FOUND_MS], ['down', DOWN_MS]])('a member that was cut o
 });
 
 test('a node that stood still trusts its own measurements less', async () => {
-  const ring = new Metered();
+  const ring = new MeteredRing();
   await ring.run(async ([a]) => {
     a.pause();
     await ring.scenario.sleep(1_500);

@@ -144,7 +144,7 @@ async function listed(nodes: readonly RealNode[]): Promise<string[]> {
 }
 
 const movedBytes = async (nodes: readonly RealNode[]): Promise<number> =>
-  (await Promise.all(nodes.map((node) => node.metric('dht_rebalance_transferred_bytes_total')))).reduce((a, b) => a + b, 0);
+  (await Promise.all(nodes.map((node) => node.metric('dht_rebalance_transferred_bytes_total', 'direction="in"')))).reduce((a, b) => a + b, 0);
 
 async function untilQuiet(nodes: readonly RealNode[], members: number): Promise<void> {
   await until(async () => {

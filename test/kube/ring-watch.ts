@@ -75,7 +75,7 @@ export class RingWatch {
     let unavailable = 0;
     for (const { ip, uid } of pods) {
       unavailable += await metric(ip, 'dht_ring_ranges', 'status="unavailable"') ?? 0;
-      const moved = await metric(ip, 'dht_rebalance_transferred_bytes_total');
+      const moved = await metric(ip, 'dht_rebalance_transferred_bytes_total', 'direction="in"');
       if (moved !== null) this.#movedNow.set(uid, moved);
     }
     this.#unavailable.push(unavailable);

@@ -103,7 +103,7 @@ export class ListingRing {
     const { clock } = this;
     const context: OperationContext = {
       caller: this.#caller(), views: at.views, clock, random: new SimRandom(at.id), rules: ALL_RULES,
-      onRetry: () => undefined, retries: new RetryBudget(this.clock.monotonicNow(), OPTIONS.retries), ballots: new HybridClock(), timers: new OperationTimers(clock),
+      onRetry: () => undefined, onWrite: () => undefined, retries: new RetryBudget(this.clock.monotonicNow(), OPTIONS.retries), ballots: new HybridClock(), timers: new OperationTimers(clock),
       large: { pauses: new Pauses(clock), ahead: new AheadBudget(0) }, options: OPTIONS,
       repair: { missed: () => undefined, readRepaired: () => undefined },
     };

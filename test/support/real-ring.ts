@@ -95,12 +95,12 @@ export class RealNode {
     return `${this.url}/v1/objects/${name.split('/').map(encodeURIComponent).join('/')}`;
   }
 
-  /** The value of a metric: the sum over its label sets; 0 when it isn't there. */
-  async metric(name: string): Promise<number> {
+  /** The value of a metric: the sum over its label sets that contain these labels; 0 when it isn't there. */
+  async metric(name: string, labels = ''): Promise<number> {
     const response = await fetch(`${this.adminUrl}/metrics`, { signal: AbortSignal.timeout(10_000) });
     let sum = 0;
     for (const line of (await response.text()).split('\n')) {
-      if (line.startsWith(`${name}{`) || line.startsWith(`${name} `)) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+      if ((line.startsWith(`${name}{`) || line.startsWith(`${name} `)) && line.includes(labels)) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
     }
     return sum;
   }

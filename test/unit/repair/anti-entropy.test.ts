@@ -29,7 +29,7 @@ function rig(): Rig {
     const peer = ring.nodes.find(({ id }) => id === target.nodeId);
     made.asked.push(request.kind);
     if (peer === undefined || made.isCut) return { kind: 'not-sent', detail: 'cut' };
-    const copies = new CopySource({ store: peer.store, views: peer.views, pace: () => Promise.resolve() }, { pageEntriesMax: 100 });
+    const copies = new CopySource({ store: peer.store, views: peer.views, pace: () => Promise.resolve(), onGiven: () => undefined }, { pageEntriesMax: 100 });
     const reply = request.kind === 'digests' ? await new DigestSource(peer).digests(node.id, request)
       : request.kind === 'page' ? await copies.page(request) : await copies.records(request as never);
     return { kind: 'reply', from: target.nodeId, reply };

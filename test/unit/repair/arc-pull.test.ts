@@ -23,7 +23,7 @@ async function pullAtD(prepare: (ring: ReplicaRing) => Promise<void>): Promise<P
   await prepare(ring);
   const [a, b, , d] = ring.nodes;
   if (a === undefined || b === undefined || d === undefined) throw new Error('four nodes');
-  const sources = new Map([a, b].map(({ id, store, views }) => [id, new CopySource({ store, views, pace: () => Promise.resolve() }, { pageEntriesMax: 10 })]));
+  const sources = new Map([a, b].map(({ id, store, views }) => [id, new CopySource({ store, views, pace: () => Promise.resolve(), onGiven: () => undefined }, { pageEntriesMax: 10 })]));
   const rounds: { readonly name: string; readonly above: Ballot }[] = [];
   const call = async (target: { readonly nodeId: never }, request: { readonly kind: string }): Promise<unknown> => {
     const source = sources.get(target.nodeId);

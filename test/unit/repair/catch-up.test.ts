@@ -12,7 +12,7 @@ import { silentLog } from '../../support/silent-log.ts';
 test('a catch-up that a full volume broke off is tried again after a pause', async () => {
   const ring = new ReplicaRing(4, (ids) => layoutOf(2, ids, ids.slice(0, 3), ids.filter((_, i) => i !== 1)));
   const joiner = ring.node(3);
-  const sources = new Map(ring.nodes.map(({ id, store, views }) => [id, new CopySource({ store, views, pace: () => Promise.resolve() }, { pageEntriesMax: 10 })]));
+  const sources = new Map(ring.nodes.map(({ id, store, views }) => [id, new CopySource({ store, views, pace: () => Promise.resolve(), onGiven: () => undefined }, { pageEntriesMax: 10 })]));
   const call = async (target: { readonly nodeId: never }, request: { readonly kind: string }): Promise<unknown> =>
     ({ kind: 'reply', from: target.nodeId, reply: await sources.get(target.nodeId)?.page(request as never) });
   let caught = new Set<Position>();
@@ -25,16 +25,19 @@ test('a catch-up that a full volume broke off is tried again after a pause', asy
       return Promise.resolve();
     },
   } as unknown as NodeStateStore;
+  const transfers: string[] = [];
   const catchUp = new CatchUp({
     caller: { call: call as unknown as PeerCaller['call'] }, store: joiner.store, views: joiner.views, rules: ALL_RULES, pulls: joiner.pulls, clock: ring.clock, log: silentLog, state,
-    identityRound: () => Promise.resolve(true), pace: () => Promise.resolve(), onTaken: () => undefined, onBytes: () => undefined, onCaught: () => undefined,
+    identityRound: () => Promise.resolve(true), pace: () => Promise.resolve(), onTaken: () => undefined, onBytes: () => undefined, onCaught: () => undefined, onTransfer: (result) => { transfers.push(result); },
   }, { pageEntriesMax: 10, recordKeysMax: 4, callTimeoutMs: 500, arcsAtOnce: 2, retryMs: 1_000 });
   catchUp.onLayout(joiner.views.view.layout);
   await drained();
   expect(caught.size).toBe(0);
+  expect(transfers).toEqual(['failed']);
   isFull = false;
   ring.clock.step();
   await drained();
   expect(caught.size).toBe(1);
+  expect(transfers).toEqual(['failed', 'ok']);
   expect(catchUp.progress()).toBe(null);
 });

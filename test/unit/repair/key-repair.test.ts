@@ -12,7 +12,7 @@ const BYTES = bytesOf(330);
 /** A resync at node c; copies are asked of the other nodes directly, everything else goes through the ring. */
 function resyncAt(ring: ReplicaRing): KeyRepair {
   const node = ring.node(2);
-  const sources = new Map(ring.nodes.map(({ id, store, views }) => [id, new CopySource({ store, views, pace: () => Promise.resolve() }, { pageEntriesMax: 10 })]));
+  const sources = new Map(ring.nodes.map(({ id, store, views }) => [id, new CopySource({ store, views, pace: () => Promise.resolve(), onGiven: () => undefined }, { pageEntriesMax: 10 })]));
   const call = async (target: { readonly nodeId: never }, request: { readonly kind: string }): Promise<unknown> => {
     const source = sources.get(target.nodeId);
     if (source === undefined || isCut) return { kind: 'not-sent', detail: 'cut' };
