@@ -52,6 +52,21 @@ function storage(): Row {
         description: 'Time that the disk took to make a batch of writes durable: every write waits for the second fastest of three. Above 0.5 s the disk is the bottleneck; above 10 s the node ends itself so that others do its work.',
         queries: [query(quantile(0.99, 'dht_storage_operation_duration_seconds', ['instance'], 'op="fsync"'), '{{instance}}')],
       }),
+      lines({
+        title: 'Operations of the store', unit: 'ops',
+        description: 'What coordinators ask of the chosen nodes, and syncs of their disks. Any error: the disk failed, is full, or gave back other bytes; see the node\'s log.',
+        queries: [query(`sum by (op, result) (${rate('dht_storage_operations_total')})`, '{{op}} {{result}}')],
+      }),
+      lines({
+        title: 'Duration of store operations, 99th percentile', unit: 's',
+        description: 'Time until what the local store answers is durable, without waiting for other nodes. Writes far above syncs: the node has too much to do; reads far above others: the disk reads slowly.',
+        queries: [query(quantile(0.99, 'dht_storage_operation_duration_seconds', ['instance', 'op']), '{{instance}} {{op}}')],
+      }),
+      lines({
+        title: 'Space used by the store', unit: 'bytes',
+        description: 'Bytes of the log, the checkpoint, large bodies and the ballast of each node. Far below what the volume has in use: something else is on it.',
+        queries: [query(`max by (instance) (${of('dht_storage_disk_used_bytes')})`, '{{instance}}')],
+      }),
       heat({
         title: 'Syncs of the log', unit: 's',
         description: 'How many syncs took how long, over all chosen nodes. A second band far up: one disk is slower than the others.',

@@ -115,7 +115,7 @@ export class DhtNode implements NodeService {
       joinAttempted: (result: JoinAttempt): void => { progress.attempted(result); },
     };
     const counters = registerNodeMetrics(deps.meter, {
-      view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null, repair, membership,
+      view: () => source.node?.view() ?? null, ring: () => source.node?.ring() ?? null, totals: () => source.node?.store.totals() ?? null, diskUsedBytes: () => (source.node === null ? 0 : source.node.#parts.store.diskBytes()), repair, membership,
       space: () => source.node?.view().storage ?? null, startedAtMs: deps.clock.wallNow(),
     });
     const { address, parts } = await assembleNode(deps, options, counters, events);

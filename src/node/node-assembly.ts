@@ -36,6 +36,7 @@ import type { RepairNotes } from '../replication/operation-context.ts';
 import { Replica } from '../replication/replica.ts';
 import { DiskWatch } from '../storage/disk-watch.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { StoreOperations } from '../storage/store-operations.ts';
 import { Scrub } from '../storage/scrub.ts';
 import { Background } from '../transfer/background.ts';
 import { BodyPull } from '../transfer/body-pull.ts';
@@ -86,8 +87,9 @@ export async function assembleNode(
   const onDiskFailure = (error: unknown): void => {
     events.onEnd({ kind: 'failed', code: 'DHT_ERR_DISK_FAILED', detail: `writing to ${directory} failed: ${String(error)}` });
   };
+  const operations = new StoreOperations(meter, clock);
   const diskWatch = new DiskWatch({
-    disk: deps.disk, clock, onFailure: onDiskFailure, onSync: (durationMs) => { counters.diskSeconds.observe(durationMs / 1000, { op: 'fsync' }); },
+    disk: deps.disk, clock, onFailure: onDiskFailure, onSync: (durationMs, isOk) => { operations.took('fsync', durationMs, isOk); },
   }, tuning.diskWatch);
   const lateHealing: { healing: Healing | null } = { healing: null };
   const store = await openNodeStore({
@@ -164,7 +166,7 @@ export async function assembleNode(
     ...tuning.staging, chunkBytes: bodies.chunkBytes, progressMs: bodies.progressMs,
   });
   const replica = new Replica({
-    store, views: driver, caller, rules, pauses, staging, pulls, onLacking: (name) => { keyRepair.addLacking(name); },
+    store, views: driver, caller, rules, pauses, staging, pulls, operations, onLacking: (name) => { keyRepair.addLacking(name); },
   }, { inlineBytesMax: bodies.inlineBytesMax, bodyFetchTimeoutMs: tuning.copyTimeoutMs, bodyGraceMs: tuning.operations.readGraceMs, lateBodies: tuning.lateBodies });
   const book = new HintBook((reason, count) => { counters.repair.droppedHints(reason, count); }, tuning.hints);
   const hints = new HintSender({
@@ -177,7 +179,7 @@ export async function assembleNode(
   const coordinator = new Coordinator({ caller, views: driver, clock, random: random.fork('coordinator'), rules, repair: notes, onRetry: (op) => { counters.replicaRetries.add(1, { op }); }, onWrite: (result) => { counters.writes.add(1, { result }); } }, {
     ...tuning.operations, operationDeadlineMs: OPERATION_DEADLINE_MS, bodies, streams,
   });
-  const lists = new ListSource({ store, views: driver }, tuning.listing);
+  const lists = new ListSource({ store, views: driver, operations }, tuning.listing);
   const copies = new CopySource({ store, views: driver, pace: (bytes) => givingPace.spend(bytes), onGiven: (bytes) => { counters.transferredBytes.add(bytes, { direction: 'out' }); } }, { pageEntriesMax: tuning.pageEntriesMax });
   const copyOptions = {
     pageEntriesMax: tuning.pageEntriesMax, recordKeysMax: tuning.recordKeysMax, callTimeoutMs: tuning.copyTimeoutMs, retryMs: tuning.repairRetryMs,

@@ -4,7 +4,7 @@
  */
 import type { NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
-import type { Counter, Histogram, Meter } from '../ports/meter.ts';
+import type { Counter, Meter } from '../ports/meter.ts';
 import type { MembershipNotes } from '../membership/membership-notes.ts';
 import type { RepairMetrics } from './repair-metrics.ts';
 import { RETRIED_OPS, WRITE_COUNTS } from '../replication/operation-context.ts';
@@ -27,6 +27,7 @@ export interface NodeMetricsSource {
   readonly space: () => StorageView | null;
   readonly startedAtMs: number;
   readonly totals: () => StoreTotals | null;
+  readonly diskUsedBytes: () => number;
 }
 
 export interface NodeCounters {
@@ -46,8 +47,6 @@ export interface NodeCounters {
   readonly scrubbed: Counter;
   /** Damaged registers that are whole again. */
   readonly healed: Counter;
-  /** Durations of operations of the disk; label `op`. */
-  readonly diskSeconds: Histogram;
   /** A layout was taken over: counts what it changed. */
   readonly onLayout: (layout: Layout) => void;
   readonly timeAtRisk: TimeAtRisk;
@@ -83,6 +82,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
   const logBytes = meter.gauge({ name: 'dht_storage_log_bytes', help: 'Bytes of the log on disk.' });
   const diskCapacity = meter.gauge({ name: 'dht_storage_disk_capacity_bytes', help: 'Size of the data volume.' });
   const diskAvailable = meter.gauge({ name: 'dht_storage_disk_available_bytes', help: 'Space on the data volume usable by an unprivileged process.' });
+  const diskUsed = meter.gauge({ name: 'dht_storage_disk_used_bytes', help: 'Bytes of the files of the local store: log, checkpoint, large bodies and ballast, without bodies that are just coming in.' });
   const ballast = meter.gauge({ name: 'dht_storage_ballast_bytes', help: 'Bytes set aside on the data volume so that deletes can always be logged.' });
   const scrubbedAt = meter.gauge({ name: 'dht_storage_scrub_last_success_timestamp_seconds', help: 'When all objects were last verified; process start until then.' });
   const readOnly = meter.gauge({ name: 'dht_storage_read_only', help: '1 while files are refused to protect the volume.' });
@@ -110,6 +110,7 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
     logBytes.set(totals.logBytes);
     diskCapacity.set(space.totalBytes);
     diskAvailable.set(space.freeBytes);
+    diskUsed.set(source.diskUsedBytes());
     ballast.set(space.ballastBytes);
     scrubbedAt.set(Math.floor((space.scrub.lastPassAtMs ?? source.startedAtMs) / 1000));
     readOnly.set(space.isReadOnly ? 1 : 0);
@@ -142,10 +143,6 @@ export function registerNodeMetrics(meter: Meter, source: NodeMetricsSource): No
       initial: ['ok', 'corrupt', 'error'].map((result) => ({ result })),
     }),
     healed: meter.counter({ name: 'dht_storage_healed_objects_total', help: 'Objects with rotten bytes that are whole again.' }),
-    diskSeconds: meter.histogram({
-      name: 'dht_storage_operation_duration_seconds', help: 'Duration of operations on the local store.', labelNames: ['op'], initial: [{ op: 'fsync' }],
-      buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
-    }),
     erasedTombstones: meter.counter({ name: 'dht_storage_tombstones_erased_total', help: 'Delete markers that this node has forgotten, because every replica held them alike.' }),
     timeAtRisk: new TimeAtRisk(meter),
     onLayout: layoutCounters(meter),

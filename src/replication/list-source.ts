@@ -16,11 +16,13 @@ import type { ListedEntry, ListReply, ListRequest, StaleEpochReply } from '../pr
 import type { ViewSource } from '../ring/cluster-view.ts';
 import { replicaSets } from '../ring/placement.ts';
 import type { NamedEntry, RegisterStore } from '../storage/register-store.ts';
+import type { StoreOperations } from '../storage/store-operations.ts';
 import { behind, commonPrefix, type ListFrom } from './list-cursor.ts';
 
 export interface ListSourceDeps {
   readonly store: Pick<RegisterStore, 'scanNames' | 'flushed'>;
   readonly views: ViewSource;
+  readonly operations: StoreOperations;
 }
 
 export interface ListSourceOptions {
@@ -48,13 +50,15 @@ export class ListSource {
 
   /** The next names. Stale when the epochs differ. */
   async list(request: ListRequest): Promise<ListReply | StaleEpochReply> {
-    const { store, views } = this.#deps;
+    const { store, views, operations } = this.#deps;
     for (let gate = views.gate(); gate !== null; gate = views.gate()) await gate;
     const view = views.current();
     if (view?.layout.epoch !== request.epoch) return staleEpoch(view?.layout ?? null, request.epoch);
     const holds = ({ key }: NamedEntry): boolean => replicaSets(view.layout, positionOfKey(key, view.layout.keyBits)).all.includes(view.self);
+    const beginAt = operations.begin();
     const stretch = this.#collect(request, holds);
     await store.flushed();
+    operations.end('list', beginAt, true);
     return { kind: 'list-reply', epoch: request.epoch, ...stretch };
   }
 

@@ -34,6 +34,7 @@ import type { ViewSource } from '../ring/cluster-view.ts';
 import { objectKey } from '../ring/hasher.ts';
 import { replicaSets } from '../ring/placement.ts';
 import type { RegisterHead, RegisterStore } from '../storage/register-store.ts';
+import type { StoreOperations } from '../storage/store-operations.ts';
 import type { BodyPull } from '../transfer/body-pull.ts';
 import type { Pauses } from '../transfer/pauses.ts';
 import { fetchBody } from './body-source.ts';
@@ -48,6 +49,7 @@ export interface ReplicaDeps {
   readonly pauses: Pauses;
   readonly staging: BodyStaging;
   readonly pulls: BodyPull;
+  readonly operations: StoreOperations;
   /** This replica lacks the newest record of a name because its body couldn't be had. */
   readonly onLacking: (name: string) => void;
 }
@@ -138,7 +140,7 @@ export class Replica {
           await this.#durable(wasFetched ? store.accept(key, request.name, request.ballot, request.record) : store.settled(key));
           return acceptReply(request.epoch, 'accepted', state.promised);
         case 'accept':
-          await this.#durable(store.accept(key, request.name, request.ballot, request.record));
+          await this.#store(key, request);
           return acceptReply(request.epoch, 'accepted', request.ballot);
         case 'fetch-body': {
           if (store.spaceLevel() === 'read-only') return fullFault();
@@ -164,17 +166,22 @@ export class Replica {
   }
 
   async read(request: ReadRequest, deadlineMs: number): Promise<ReadReply | StaleEpochReply | FaultReply> {
-    const { store, views } = this.#deps;
+    const { store, views, operations } = this.#deps;
     while (views.gate() !== null) if (!await this.#opens(deadlineMs)) return expired();
     const place = this.#place(request.epoch, request.name);
     if (place.kind !== 'here') return place;
     const { key, head, state } = place;
+    const beginAt = operations.begin();
     const wantsBody = request.wantBody && head?.kind === 'object' && head.bodyId !== null && head.size <= this.#options.inlineBytesMax;
     const body = wantsBody && head.bodyId !== null ? store.readBody(key, head.bodyId, 0, head.size).catch(() => null) : null;
     const accepted = await this.#load(key, request.name, head, store.settled(key));
-    if (accepted === 'unreadable') return unreadable();
+    if (accepted === 'unreadable') {
+      operations.end('read', beginAt, false);
+      return unreadable();
+    }
     const isInline = accepted?.record.kind === 'object' && accepted.record.body.where === 'inline';
     const bytes = body === null ? null : await body;
+    operations.end('read', beginAt, body === null || bytes !== null);
     return {
       kind: 'read-reply', epoch: request.epoch, promised: state.promised, accepted, floor: state.floor,
       body: isInline ? bytes?.bytes ?? null : null,
@@ -258,6 +265,18 @@ export class Replica {
     // Another name under the same 160 bits of hash: refused rather than mixed up.
     if (loaded === null || loaded.name !== name) return 'unreadable';
     return { ballot: head.accepted, record: loaded.record };
+  }
+
+  async #store(key: ObjectKey, { name, ballot, record }: AcceptRequest): Promise<void> {
+    const { store, operations } = this.#deps;
+    const beginAt = operations.begin();
+    let isOk = false;
+    try {
+      await this.#durable(store.accept(key, name, ballot, record));
+      isOk = true;
+    } finally {
+      operations.end(record.kind === 'object' ? 'write' : 'delete', beginAt, isOk);
+    }
   }
 
   /** Rule R1. A rejection means that the disk failed: the store ends the process. */

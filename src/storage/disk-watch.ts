@@ -20,7 +20,7 @@ export interface DiskWatchDeps {
   readonly disk: Disk;
   readonly clock: Clock;
   /** A sync ended, well or not, after so long. */
-  readonly onSync: (durationMs: number) => void;
+  readonly onSync: (durationMs: number, isOk: boolean) => void;
   /** Called once, when a sync takes so long that it has to be given up, or the probe's failed: the process must end. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -90,15 +90,17 @@ export class DiskWatch {
     const { clock } = this.#deps;
     const timed: Sync = { beganAt: clock.monotonicNow() };
     this.#underWay.add(timed);
+    let isOk = false;
     try {
       await sync();
+      isOk = true;
     } finally {
       this.#underWay.delete(timed);
       const now = clock.monotonicNow();
       const durationMs = elapsedMs(timed.beganAt, now);
       this.#lastSyncAt = now;
       if (durationMs > this.#options.slowMs) this.#lastSlowAt = now;
-      this.#deps.onSync(durationMs);
+      this.#deps.onSync(durationMs, isOk);
     }
   }
 

@@ -93,6 +93,7 @@ export class KeyIndex {
   #objects = 0;
   #tombstones = 0;
   #bodyBytes = 0;
+  #fileBytes = 0;
   #allocatedBytes = 0;
   #beforeChange: ((bucket: number) => void) | null = null;
 
@@ -108,6 +109,10 @@ export class KeyIndex {
   /** Bytes of the bodies that accepted records name. */
   get bodyBytes(): number {
     return this.#bodyBytes;
+  }
+  /** Those of them that are held in files of their own. */
+  get fileBytes(): number {
+    return this.#fileBytes;
   }
   /** Bytes of the buckets' buffers. */
   get allocatedBytes(): number {
@@ -152,7 +157,10 @@ export class KeyIndex {
     const slot = bucket === null ? -1 : this.#slotOf(bucket);
     if (bucket === null || slot < 0) return;
     this.#beforeChange?.(this.#wanted.readUInt16BE(0));
-    bucket.bytes.writeUIntBE(bodyAt, slot * ENTRY_BYTES + BODY_AT, 6);
+    const at = slot * ENTRY_BYTES;
+    this.#countFile(bucket.bytes, at, -1);
+    bucket.bytes.writeUIntBE(bodyAt, at + BODY_AT, 6);
+    this.#countFile(bucket.bytes, at, 1);
   }
 
   /** The accepted record, if it is the one at `from`, is in another place of the log now. */
@@ -349,6 +357,12 @@ export class KeyIndex {
     }
     this.#objects += sign;
     this.#bodyBytes += sign * bytes.readUIntBE(at + SIZE, 6);
+    this.#countFile(bytes, at, sign);
+  }
+
+  #countFile(bytes: Buffer, at: number, sign: 1 | -1): void {
+    const isObject = ((bytes[at + KIND] ?? 0) & 0x0f) === 1;
+    if (isObject && bytes.readUIntBE(at + BODY_AT, 6) === BODY_IN_FILE) this.#fileBytes += sign * bytes.readUIntBE(at + SIZE, 6);
   }
 }
 

@@ -331,6 +331,11 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     return { entries, next: ended === 'end' ? null : last };
   }
 
+  /** Of the files here, but for bodies that are coming in. */
+  diskBytes(): number {
+    return this.#log.bytes + this.#upkeep.report().checkpointBytes + this.#state.index.fileBytes + this.#space.view().ballastBytes;
+  }
+
   totals(): StoreTotals {
     const { registers, objects, tombstones, bodyBytes } = this.#state.index;
     return { registers, objects, tombstones, bodyBytes, logBytes: this.#log.bytes };

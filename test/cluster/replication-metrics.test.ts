@@ -4,6 +4,7 @@ import { METERED_NAMES, MeteredRing } from '../support/metered-ring.ts';
 
 const AT_RISK = 'dht_time_below_replication_factor_seconds_total';
 const WRITES = 'dht_replication_writes_total';
+const OPERATIONS = 'dht_storage_operations_total';
 const ENDINGS = ['full', 'quorum', 'not_applied', 'unknown'];
 
 test('writes are counted by how many replicas confirmed them, and time at risk grows until the missed ones are repaired', async () => {
@@ -57,5 +58,33 @@ test('a move counts the arcs that were copied, and bytes on both sides', async (
     expect(pulled).toBeGreaterThan(0);
     expect(given).toBeGreaterThanOrEqual(pulled);
     expect(ring.value(d, 'dht_rebalance_transfers_total', { result: 'ok' })).toBeGreaterThan(0);
+  });
+});
+
+test('the store of each replica counts what it was asked, with its time, and what its files take', async () => {
+  const ring = new MeteredRing();
+  await ring.run(async (nodes) => {
+    const { scenario } = ring;
+    const [a] = nodes;
+    const counts = (op: string): readonly number[] => nodes.map((node) => ring.value(node, OPERATIONS, { op, result: 'ok' }));
+    const used = ring.value(a, 'dht_storage_disk_used_bytes');
+    expect(await scenario.put(a, 'one', 'x'.repeat(1000))).toBe('stored');
+    await scenario.sleep(1_000);
+    expect(counts('write')).toEqual([1, 1, 1]);
+    expect(ring.value(a, 'dht_storage_disk_used_bytes')).toBeGreaterThanOrEqual(used + 1000);
+    expect(counts('read')).toEqual([0, 0, 0]);
+    await scenario.program(a).service.objects.get({ name: 'one', consistency: 'linearizable', wantBody: true });
+    expect(counts('read').reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(2);
+    await scenario.remove(a, 'one');
+    await scenario.sleep(1_000);
+    expect(counts('delete')).toEqual([1, 1, 1]);
+    expect(counts('write')).toEqual([1, 1, 1]);
+    await scenario.program(a).service.objects.list({ prefix: '', delimiter: null, limit: 10, cursor: null });
+    expect(counts('list').reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(2);
+    for (const op of ['read', 'write', 'delete', 'list', 'fsync']) {
+      expect(ring.value(a, 'dht_storage_operation_duration_seconds', { op })).toBe(ring.value(a, OPERATIONS, { op, result: 'ok' }));
+      expect(ring.value(a, OPERATIONS, { op, result: 'error' })).toBe(0);
+    }
+    expect(ring.value(a, OPERATIONS, { op: 'fsync', result: 'ok' })).toBeGreaterThan(2);
   });
 });

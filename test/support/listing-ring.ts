@@ -15,6 +15,8 @@ import { OperationTimers } from '../../src/replication/operation-timers.ts';
 import { objectKey } from '../../src/ring/hasher.ts';
 import { AheadBudget } from '../../src/transfer/body-stream.ts';
 import { Pauses } from '../../src/transfer/pauses.ts';
+import { SIM_METER } from '../../src/sim/sim-meter.ts';
+import { StoreOperations } from '../../src/storage/store-operations.ts';
 import { SimRandom } from '../../src/sim/sim-random.ts';
 import type { NamedEntry } from '../../src/storage/register-store.ts';
 import { FakeViews, ManualClock, OPTIONS } from './replica-ring.ts';
@@ -84,7 +86,7 @@ export class ListingRing {
     this.nodes = layout.members.map(({ nodeId: id }) => {
       const names = new NameTable();
       const views = new FakeViews(id, layout);
-      return { id, names, views, source: new ListSource({ store: names, views }, options) };
+      return { id, names, views, source: new ListSource({ store: names, views, operations: new StoreOperations(SIM_METER, new ManualClock()) }, options) };
     });
   }
 

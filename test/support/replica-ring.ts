@@ -17,6 +17,8 @@ import { NO_STRAIN } from '../../src/ring/cluster-view.ts';
 import type { ClusterView, ViewSource } from '../../src/ring/cluster-view.ts';
 import { BodyPull } from '../../src/transfer/body-pull.ts';
 import { Pauses } from '../../src/transfer/pauses.ts';
+import { SIM_METER } from '../../src/sim/sim-meter.ts';
+import { StoreOperations } from '../../src/storage/store-operations.ts';
 import { SimRandom } from '../../src/sim/sim-random.ts';
 import { MemoryRegisterStore } from './memory-register-store.ts';
 import { nodeId } from './register-replica.ts';
@@ -159,7 +161,7 @@ export class ReplicaRing {
       const staging = new BodyStaging({ store, views, pauses }, {
         chunkBytes: bodies.chunkBytes, sessionsMax: 4, progressMs: bodies.progressMs, wantedSilenceMs: 2_000,
       });
-      const replica = new Replica({ store, views, caller, rules, pauses, staging, pulls, onLacking: (name) => { lacking.push(name); } }, {
+      const replica = new Replica({ store, views, caller, rules, pauses, staging, pulls, operations: new StoreOperations(SIM_METER, this.clock), onLacking: (name) => { lacking.push(name); } }, {
         inlineBytesMax: bodies.inlineBytesMax, bodyFetchTimeoutMs: 500, bodyGraceMs: 20, lateBodies: { tasksMax: 4, waitMs: 1_000 },
       });
       const repair: RepairNotes = {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { ZERO_BALLOT } from '../../../src/domain/ballot.ts';
 import type { ObjectKey } from '../../../src/domain/ring-position.ts';
 import { bucketsOf, BUCKET_COUNT, wholeBucketsOf } from '../../../src/storage/bucket-table.ts';
+import { BODY_IN_FILE } from '../../../src/storage/log-format.ts';
 import { KeyIndex, NOTHING_ACCEPTED, type AcceptedEntry, type IndexEntry } from '../../../src/storage/key-index.ts';
 import { arc, ballot, bodyId, keyAt } from './store-fixture.ts';
 
@@ -16,13 +17,14 @@ const someEntry: fc.Arbitrary<AcceptedEntry> = fc.record({
   kind: fc.constantFrom('object' as const, 'tombstone' as const),
   recordAt: fc.integer({ min: 1, max: 2 ** 48 - 1 }),
   recordBytes: fc.nat(2 ** 32 - 1),
-  bodyAt: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+  bodyAt: fc.oneof(fc.integer({ min: 0, max: 2 ** 48 - 1 }), fc.constant(BODY_IN_FILE)),
   bodyId: fc.option(fc.nat(1000).map(bodyId)),
   size: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
 });
 const someChange = fc.oneof(
   fc.record({ kind: fc.constant('promise' as const), key: someKey, hlc: fc.integer({ min: 1, max: 2 ** 50 }) }),
   fc.record({ kind: fc.constant('accept' as const), key: someKey, entry: someEntry }),
+  fc.record({ kind: fc.constant('body' as const), key: someKey, bodyAt: fc.constantFrom(0, 1, BODY_IN_FILE) }),
   fc.record({ kind: fc.constant('remove' as const), key: someKey }),
 );
 
@@ -48,6 +50,9 @@ describe('the key index', () => {
         } else if (change.kind === 'accept') {
           index.setAccepted(change.key, change.entry);
           model.set(change.key, { ...change.entry, promised: change.entry.accepted });
+        } else if (change.kind === 'body') {
+          index.setBodyAt(change.key, change.bodyAt);
+          if (model.has(change.key)) model.set(change.key, { ...before, bodyAt: change.bodyAt });
         } else {
           index.remove(change.key);
           model.delete(change.key);
@@ -61,6 +66,7 @@ describe('the key index', () => {
       const objects = sorted.filter(([, entry]) => entry.kind === 'object');
       expect([index.registers, index.objects]).toEqual([sorted.length, objects.length]);
       expect(index.bodyBytes).toBe(objects.reduce((sum, [, entry]) => sum + entry.size, 0));
+      expect(index.fileBytes).toBe(objects.reduce((sum, [, entry]) => sum + (entry.bodyAt === BODY_IN_FILE ? entry.size : 0), 0));
     }));
   });
 
