@@ -4,6 +4,7 @@ import type { NodeId } from '../../src/domain/ids.ts';
 import { plusMs } from '../../src/domain/instant.ts';
 import type { Layout } from '../../src/domain/layout.ts';
 import type { GetOutcome, ListOutcome, ListRequest } from '../../src/domain/object-operation.ts';
+import type { LiveRecord } from '../../src/domain/stored-object.ts';
 import { ALL_RULES } from '../../src/domain/rules.ts';
 import type { CallOutcome, PeerCaller } from '../../src/peer/peer-caller.ts';
 import type { ListRequest as ListMessage, PeerReply, RequestKind } from '../../src/protocol/message.ts';
@@ -19,7 +20,13 @@ import { SIM_METER } from '../../src/sim/sim-meter.ts';
 import { StoreOperations } from '../../src/storage/store-operations.ts';
 import { SimRandom } from '../../src/sim/sim-random.ts';
 import type { NamedEntry } from '../../src/storage/register-store.ts';
+import { live } from './register-replica.ts';
 import { FakeViews, ManualClock, OPTIONS } from './replica-ring.ts';
+
+/** What a linearizable read finds: an object of this version. */
+export const found = (version: Ballot): GetOutcome => ({
+  kind: 'found', record: live(version) as LiveRecord, body: null, open: () => { throw new Error('nobody reads it'); }, isStalePossible: false,
+});
 
 /** The names of one node, in a sorted array: the contract of scanNames in its plainest form. */
 export class NameTable {

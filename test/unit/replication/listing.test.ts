@@ -1,11 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Ballot } from '../../../src/domain/ballot.ts';
 import type { NodeId } from '../../../src/domain/ids.ts';
-import type { GetOutcome, ListOutcome } from '../../../src/domain/object-operation.ts';
-import type { LiveRecord } from '../../../src/domain/stored-object.ts';
+import type { ListOutcome } from '../../../src/domain/object-operation.ts';
 import { behind, cursorText, parseCursor } from '../../../src/replication/list-cursor.ts';
-import { ListingRing, type ListingNode } from '../../support/listing-ring.ts';
-import { ballot, live, nodeId } from '../../support/register-replica.ts';
+import { found, ListingRing, type ListingNode } from '../../support/listing-ring.ts';
+import { ballot, nodeId } from '../../support/register-replica.ts';
 import { layoutOf as arcLayout, OPTIONS, ReplicaRing } from '../../support/replica-ring.ts';
 import { layoutOf, memberAt } from '../ring/ring-fixture.ts';
 
@@ -73,9 +71,6 @@ describe('a page', () => {
     expect(page(await ring.list(first, { prefix: 'm', cursor: cursorText({ kind: 'name', text: 'z' }) }))).toMatchObject({ objects: [], cursor: null });
   });
 });
-
-/** What a linearizable read finds. */
-const found = (version: Ballot): GetOutcome => ({ kind: 'found', record: live(version) as LiveRecord, body: null, open: () => { throw new Error('nobody reads it'); }, isStalePossible: false });
 
 describe('a name on which the replicas that answer do not agree', () => {
   /** A delete of `b` that one replica accepted, above what all three hold; the third doesn't answer. */
