@@ -1,6 +1,6 @@
 /**
  * The ClusterInfo door on the Kubernetes API: fresh reads of two named objects (a StatefulSet and a Secret) and one
- * guarded update. No watch and no cache: a node needs the wanted number only at SIGTERM and every half minute for
+ * guarded update. No watch and no cache: a node needs the wanted number only at SIGTERM and once a minute for
  * orphans, a stale answer would be worse than none, and watches die silently.
  *
  * Invariants: every call ends within `callTimeoutMs` (the library has no limit of its own); nothing rejects; what can't be
