@@ -24,7 +24,8 @@ export type MembershipEvent =
   /** Every `tickMs`. `position`: the fsynced log position, told to peers in pings (rule R16). */
   | { readonly kind: 'tick'; readonly position: number }
   /** A request that wants one `reply` effect with the same id. */
-  | { readonly kind: 'request'; readonly id: number; readonly from: PeerIdentity; readonly request: MembershipRequest }
+  /** `epoch`: of the sender's layout when it sent this. */
+  | { readonly kind: 'request'; readonly id: number; readonly from: PeerIdentity; readonly epoch: Epoch; readonly request: MembershipRequest }
   /** What came of the `send` effect with this tag: exactly one of these two, within its time-out. */
   | { readonly kind: 'reply'; readonly tag: number; readonly from: NodeId; readonly reply: PeerReply }
   | { readonly kind: 'no-reply'; readonly tag: number; readonly failure: CallFailureKind; readonly detail: string }

@@ -18,7 +18,6 @@ import { assertNever } from '../domain/assert.ts';
 import type { Epoch, NodeId } from '../domain/ids.ts';
 import type { MonotonicMs } from '../domain/instant.ts';
 import type { Layout } from '../domain/layout.ts';
-import type { PeerIdentity } from '../domain/peer-identity.ts';
 import { isNewer } from '../layout/adoption.ts';
 import type { DownMember, OutVerdict } from '../layout/automatic-out.ts';
 import type { Random } from '../ports/random.ts';
@@ -36,7 +35,7 @@ import { LayoutKeeper } from './layout-keeper.ts';
 import { Leave } from './leave.ts';
 import { MemberTable } from './member-table.ts';
 import type { MembershipEffect } from './membership-effect.ts';
-import type { MembershipEvent, MembershipRequest } from './membership-event.ts';
+import type { MembershipEvent } from './membership-event.ts';
 import { NO_NOTES, type MembershipNotes, type PeerSuspicion } from './membership-notes.ts';
 import type { DurableState, MembershipOptions } from './membership-options.ts';
 import { Recover } from './recover.ts';
@@ -207,7 +206,7 @@ export class Membership {
   #dispatch(event: MembershipEvent, now: MonotonicMs): void {
     switch (event.kind) {
       case 'tick': return this.#tick(event.position, now);
-      case 'request': return this.#serve(event.id, event.from, event.request, now);
+      case 'request': return this.#serve(event, now);
       case 'reply': return this.#exchange.replied(event.tag, event.from, event.reply, now);
       case 'no-reply': return this.#exchange.failed(event.tag, event.failure, event.detail, now);
       case 'persisted': return this.#exchange.persisted(event.tag, now);
@@ -242,7 +241,7 @@ export class Membership {
     this.#steward.tick(now);
   }
 
-  #serve(id: number, from: PeerIdentity, request: MembershipRequest, now: MonotonicMs): void {
+  #serve({ id, from, epoch, request }: Extract<MembershipEvent, { kind: 'request' }>, now: MonotonicMs): void {
     const { layout } = this.#keeper;
     switch (request.kind) {
       case 'ping': return this.#watch.servePing(id, request, now);
@@ -260,7 +259,7 @@ export class Membership {
         return this.#steward.look(now);
       case 'leave':
         if (!this.#isServing) return this.#reply(id, notReady('is no member'));
-        this.#reply(id, this.#steward.serveLeave(from.nodeId, request, now));
+        this.#reply(id, this.#steward.serveLeave({ nodeId: from.nodeId, epoch }, request, now));
         return this.#steward.look(now);
       case 'notify':
         this.#fetchFrom(request.successor);

@@ -101,26 +101,31 @@ export class Steward {
     return joinReply('accepted', '');
   }
 
-  serveLeave(from: NodeId, request: LeaveRequest, now: MonotonicMs): LeaveReply {
+  /**
+   * A wish that was said under an older layout isn't taken: a network that repeats it late may bring it after its sender
+   * has left and joined again. Who still wants to leave says so again under the present layout.
+   */
+  serveLeave(from: { readonly nodeId: NodeId; readonly epoch: Epoch }, request: LeaveRequest, now: MonotonicMs): LeaveReply {
     const { layout } = this.#deps.keeper;
     if (layout === null) return { kind: 'leave-reply', state: 'refused' };
     if (memberById(layout, request.nodeId) === undefined) return { kind: 'leave-reply', state: 'gone' };
-    if (layout.members.length === 1) return { kind: 'leave-reply', state: 'refused' };
+    if (layout.members.length === 1 || from.epoch < layout.epoch) return { kind: 'leave-reply', state: 'refused' };
     if (!this.#leaves.has(request.nodeId)) this.#lookAt = now;
     this.#leaves.set(request.nodeId, now);
-    if (from === request.nodeId) this.#passOn(layout, request);
+    if (from.nodeId === request.nodeId) this.#passOn(layout, request);
     return { kind: 'leave-reply', state: 'accepted' };
   }
 
   /** Members that are down and not wanted back leave without their own asking; the caller says so again while it is true. */
   orphaned(names: readonly string[], now: MonotonicMs): void {
-    const { exchange, keeper, table, times } = this.#deps;
-    for (const { nodeId, name } of keeper.layout?.members ?? []) {
+    const { exchange, keeper: { layout }, self, table, times } = this.#deps;
+    if (layout === null) return;
+    for (const { nodeId, name } of layout.members) {
       if (!names.includes(name) || !table.down.has(nodeId)) continue;
       const request: LeaveRequest = { kind: 'leave', nodeId };
       exchange.emit({ kind: 'log', level: 'warn', message: 'a member that nobody wants back is removed', fields: { member: name } });
-      this.serveLeave(this.#deps.self.nodeId, request, now);
-      if (keeper.layout !== null) for (const voter of this.#otherVoters(keeper.layout)) exchange.ask<'leave'>(voter, request, times.askTimeoutMs, () => undefined);
+      this.serveLeave({ nodeId: self.nodeId, epoch: layout.epoch }, request, now);
+      for (const voter of this.#otherVoters(layout)) exchange.ask<'leave'>(voter, request, times.askTimeoutMs, () => undefined);
     }
   }
 

@@ -124,12 +124,12 @@ export class MembershipDriver implements ViewSource {
   }
 
   /** A message of the ring family; answered when the machine replies. */
-  handle(from: PeerIdentity, request: MembershipRequest): Promise<PeerReply> {
+  handle(from: PeerIdentity, request: MembershipRequest, epoch: Epoch): Promise<PeerReply> {
     if (this.#isStopped || this.#replies.size >= this.#options.requestsMax) return Promise.resolve(fault('the node does not take ring messages now'));
     const id = this.#nextRequestId++;
     return new Promise((resolve) => {
       this.#replies.set(id, resolve);
-      this.dispatch({ kind: 'request', id, from, request });
+      this.dispatch({ kind: 'request', id, from, epoch, request });
     });
   }
 

@@ -119,7 +119,7 @@ export async function assembleNode(
     },
   };
   const handler: RequestHandler = {
-    handle: (from, request, deadlineMs) => must(late.handler, 'the router').handle(from, request, deadlineMs),
+    handle: (from, request, deadlineMs, epoch) => must(late.handler, 'the router').handle(from, request, deadlineMs, epoch),
   };
   const caller = new PeerClient({ clock, random: random.fork('peer'), network, meters, local, handler }, tuning.peer);
   const server = new PeerServer({ clock, network, log, meters, local, handler }, tuning.peer);

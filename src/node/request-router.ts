@@ -4,6 +4,7 @@
  */
 import { assertNever } from '../domain/assert.ts';
 import { DhtError } from '../domain/error-catalogue.ts';
+import type { Epoch } from '../domain/ids.ts';
 import type { PeerIdentity } from '../domain/peer-identity.ts';
 import type { MissedReply, MissedRequest, PeerReply, PeerRequest, PositionCheckReply, PositionCheckRequest, ReplyOf, RequestKind, RequestOf } from '../protocol/message.ts';
 import type { RequestHandler } from '../peer/peer-caller.ts';
@@ -35,21 +36,21 @@ export class RequestRouter implements RequestHandler {
   }
 
   // The kind of the reply follows from the kind of the request, which a switch can't tell the compiler.
-  handle<K extends RequestKind>(from: PeerIdentity, request: RequestOf<K> & { readonly kind: K }, deadlineMs: number): Promise<ReplyOf<K>> {
-    return this.#answer(from, request, deadlineMs) as Promise<ReplyOf<K>>;
+  handle<K extends RequestKind>(from: PeerIdentity, request: RequestOf<K> & { readonly kind: K }, deadlineMs: number, epoch: Epoch): Promise<ReplyOf<K>> {
+    return this.#answer(from, request, deadlineMs, epoch) as Promise<ReplyOf<K>>;
   }
 
   /** A store that failed ends the node; until then its callers are told so. Anything else that throws is a bug. */
-  async #answer(from: PeerIdentity, request: PeerRequest, deadlineMs: number): Promise<PeerReply> {
+  async #answer(from: PeerIdentity, request: PeerRequest, deadlineMs: number, epoch: Epoch): Promise<PeerReply> {
     try {
-      return await this.#dispatch(from, request, deadlineMs);
+      return await this.#dispatch(from, request, deadlineMs, epoch);
     } catch (error) {
       if (!(error instanceof DhtError)) throw error;
       return { kind: 'fault', code: error.code, detail: error.message };
     }
   }
 
-  #dispatch(from: PeerIdentity, request: PeerRequest, deadlineMs: number): PeerReply | Promise<PeerReply> {
+  #dispatch(from: PeerIdentity, request: PeerRequest, deadlineMs: number, epoch: Epoch): PeerReply | Promise<PeerReply> {
     const { membership, replica, staging, lists, copies, digests, missed, tombstones, positionCheck } = this.#deps;
     switch (request.kind) {
       case 'ping':
@@ -66,7 +67,7 @@ export class RequestRouter implements RequestHandler {
       case 'recover-prepare':
       case 'recover-adopt':
       case 'caught':
-        return membership.handle(from, request);
+        return membership.handle(from, request, epoch);
       case 'position-check':
         return positionCheck(request);
       case 'prepare':

@@ -2,7 +2,7 @@
  * What the upper ranks see of the network: one call, one reply, or one reason why there is none. A node calls itself
  * through the same interface (handled without bytes), so no caller has a special case for its own replica.
  */
-import type { NodeId } from '../domain/ids.ts';
+import type { Epoch, NodeId } from '../domain/ids.ts';
 import type { PeerIdentity, PeerTarget } from '../domain/peer-identity.ts';
 import type { ReplyOf, RequestKind, RequestOf } from '../protocol/message.ts';
 
@@ -27,5 +27,6 @@ export interface PeerCaller {
 
 /** The receiving side: the node's message router. Never rejects; a bug in a handler ends the process by assertion. */
 export interface RequestHandler {
-  handle<K extends RequestKind>(from: PeerIdentity, request: RequestOf<K> & { readonly kind: K }, deadlineMs: number): Promise<ReplyOf<K>>;
+  /** `epoch`: of the sender's layout when it sent this. `deadlineMs`: what is left of the time that the caller waits. */
+  handle<K extends RequestKind>(from: PeerIdentity, request: RequestOf<K> & { readonly kind: K }, deadlineMs: number, epoch: Epoch): Promise<ReplyOf<K>>;
 }

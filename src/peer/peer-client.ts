@@ -73,7 +73,7 @@ export class PeerClient implements PeerCaller {
     await Promise.resolve();
     if (call.state === 'settled') return;
     call.state = 'sent';
-    const reply: ReplyOf<RequestKind> = await this.#handler.handle<RequestKind>(own, call.request, this.#deadlines.remainingMs(call));
+    const reply: ReplyOf<RequestKind> = await this.#handler.handle<RequestKind>(own, call.request, this.#deadlines.remainingMs(call), this.#deps.local.epoch());
     this.#deadlines.settle(call, { kind: 'reply', from: own.nodeId, reply });
   }
 

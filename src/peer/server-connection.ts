@@ -110,16 +110,17 @@ export class ServerConnection {
       this.#reply(frame.reqId, fault('DHT_ERR_CLUSTER_FOREIGN', 'a node without a cluster has no business with data'));
       return;
     }
-    void this.#work(request, frame.reqId, remainingMs, frame.head.length + frame.body.length);
+    void this.#work(request, frame, remainingMs);
     if (this.#isFull()) this.#frames.hold();
   }
 
-  async #work(request: PeerRequest, reqId: number, remainingMs: number, bytes: number): Promise<void> {
+  async #work(request: PeerRequest, { reqId, epoch, head, body }: Frame, remainingMs: number): Promise<void> {
     const peer = this.#frames.peer;
     if (peer === null) return;
+    const bytes = head.length + body.length;
     this.#requestsInWork++;
     this.#bytesInWork += bytes;
-    const reply: PeerReply = await this.#deps.handler.handle<RequestKind>(peer, request, remainingMs);
+    const reply: PeerReply = await this.#deps.handler.handle<RequestKind>(peer, request, remainingMs, epoch);
     this.#requestsInWork--;
     this.#bytesInWork -= bytes;
     this.#reply(reqId, reply);

@@ -290,7 +290,7 @@ export class MembershipKernel {
             settle({ kind: 'reply', tag, from: seen.peer.nodeId, reply });
           });
         });
-        this.#step(receiver, { kind: 'request', id, from: from.identity, request });
+        this.#step(receiver, { kind: 'request', id, from: from.identity, epoch: from.epoch, request });
       });
     }
   }

@@ -189,13 +189,28 @@ describe('leaving', () => {
     kernel.give(d, { kind: 'leave' });
     expect(kernel.run(kernel.nowMs + 5000, () => kernel.node(d).outcome.left)).toBe(true);
     const { identity: from, disk: { nodeId } } = kernel.node(d);
-    kernel.give(a, { kind: 'request', id: 1_000_000, from, request: { kind: 'join', node: { nodeId, name: d, advertise: d }, zone: '', weight: 1, keyBits: ring.keyBits } });
+    kernel.give(a, { kind: 'request', id: 1_000_000, from, epoch: 0, request: { kind: 'join', node: { nodeId, name: d, advertise: d }, zone: '', weight: 1, keyBits: ring.keyBits } });
     const isMemberFor = (name: string): boolean => kernel.node(name).disk.layout?.members.some((member) => member.name === d) === true;
     expect(kernel.run(kernel.nowMs + 5000, () => isMemberFor(a) && isMemberFor(d))).toBe(true);
     kernel.run(kernel.nowMs + 10);
     expect(kernel.machine(d).state.kind).toBe('leaving');
     expect(kernel.run(kernel.nowMs + 20_000, () => !isMemberFor(a) && kernel.machine(d).state.kind === 'left')).toBe(true);
     expect(kernel.run(kernel.nowMs + 5000, () => kernel.wrongPointers([a, b, c]).length === 0)).toBe(true);
+  });
+
+  test('a wish to leave that the network repeats after its sender has left and joined again takes nobody out', () => {
+    const kernel = ringOf(a, b, c, d);
+    const { identity: from, disk: { nodeId, layout } } = kernel.node(d);
+    const epoch = layout?.epoch ?? 0;
+    kernel.give(d, { kind: 'leave' });
+    expect(kernel.run(kernel.nowMs + 5000, () => kernel.node(d).outcome.left)).toBe(true);
+    kernel.crash(d);
+    kernel.run(kernel.nowMs + 3000);
+    kernel.start(d, join([a]));
+    const isMember = (): boolean => kernel.node(a).disk.layout?.members.some((member) => member.name === d && member.state === 'member') === true;
+    expect(kernel.run(kernel.nowMs + 5000, () => isMember() && kernel.wrongPointers([a, b, c, d]).length === 0)).toBe(true);
+    for (const [i, name] of [a, b, c].entries()) kernel.give(name, { kind: 'request', id: 1_000_000 + i, from, epoch, request: { kind: 'leave', nodeId } });
+    expect(kernel.run(kernel.nowMs + 5000, () => !isMember())).toBe(false);
   });
 
   test('a node that left may join again with the same disk', () => {

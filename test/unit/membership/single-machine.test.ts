@@ -52,9 +52,9 @@ class Machine {
   }
 
   /** A request of another node; returns its id. */
-  request(from: string, request: MembershipRequest): number {
+  request(from: string, request: MembershipRequest, epoch = 0): number {
     const id = ++this.#requests;
-    this.step({ kind: 'request', id, from: { ...refOf(from), incarnation: 1 }, request });
+    this.step({ kind: 'request', id, from: { ...refOf(from), incarnation: 1 }, epoch, request });
     return id;
   }
 
