@@ -10,7 +10,7 @@ import { parseClusterSecret } from '../../src/runtime/cluster-secret.ts';
 import { NodeClock } from '../../src/runtime/node-clock.ts';
 import { NodeNetwork } from '../../src/runtime/node-network.ts';
 import { SIM_METER } from '../../src/sim/sim-meter.ts';
-import { RecordingLog } from '../unit/peer/recorders.ts';
+import { RecordingLog } from '../support/recording-log.ts';
 import { PEER_OPTIONS } from '../unit/peer/sim-world.ts';
 import { benchNode } from './peer-bench-node.ts';
 

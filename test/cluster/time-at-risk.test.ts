@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { must } from '../../src/domain/assert.ts';
 import { ALL_RULES } from '../../src/domain/rules.ts';
 import { Scenario } from '../support/scenario.ts';
-import { RecordingMeter } from '../unit/peer/recorders.ts';
+import { RecordingMeter } from '../support/recording-meter.ts';
 
 test('time at risk grows while a node that shares arcs is down, and stops when it is back and has caught up', async () => {
   const scenario = new Scenario(ALL_RULES);

@@ -4,7 +4,7 @@ import { must } from '../../src/domain/assert.ts';
 import { ALL_RULES } from '../../src/domain/rules.ts';
 import type { Labels } from '../../src/ports/meter.ts';
 import type { SimNode } from '../../src/sim/sim-node.ts';
-import { RecordingMeter } from '../unit/peer/recorders.ts';
+import { RecordingMeter } from './recording-meter.ts';
 import { Scenario } from './scenario.ts';
 
 export const METERED_NAMES = ['a:1', 'b:1', 'c:1'];

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { Installation } from '../../../src/kubernetes/installation.ts';
 import type { ClusterInfo, DesiredNodes } from '../../../src/ports/cluster-info.ts';
 import { Simulation } from '../../../src/sim/simulation.ts';
-import { RecordingLog } from '../peer/recorders.ts';
+import { RecordingLog } from '../../support/recording-log.ts';
 
 const THREE: DesiredNodes = { kind: 'known', uid: 'u', replicas: 3, firstOrdinal: 0, isDeleting: false };
 

@@ -11,7 +11,8 @@ import { PeerServer } from '../../../src/peer/peer-server.ts';
 import type { PeerReply, PeerRequest } from '../../../src/protocol/message.ts';
 import { CALM_NETWORK, SimNetwork, type NetworkFaults } from '../../../src/sim/sim-network.ts';
 import { Simulation } from '../../../src/sim/simulation.ts';
-import { RecordingLog, RecordingMeter } from './recorders.ts';
+import { RecordingLog } from '../../support/recording-log.ts';
+import { RecordingMeter } from '../../support/recording-meter.ts';
 
 export const PEER_OPTIONS: PeerOptions = {
   dialTimeoutMs: 2000,

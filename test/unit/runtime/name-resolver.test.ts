@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { countLookups, NameResolver, type LookupResult } from '../../../src/runtime/name-resolver.ts';
 import { NodeNetwork } from '../../../src/runtime/node-network.ts';
-import { RecordingMeter } from '../peer/recorders.ts';
+import { RecordingMeter } from '../../support/recording-meter.ts';
 
 function counted(): { readonly resolver: NameResolver; readonly counts: () => readonly number[] } {
   const meter = new RecordingMeter();

@@ -1,6 +1,5 @@
-/** A meter and a log that remember, for tests. */
-import type { Log, LogFields } from '../../../src/ports/log.ts';
-import type { Labels, Meter, MetricOptions } from '../../../src/ports/meter.ts';
+/** A meter that remembers, for tests. */
+import type { Labels, Meter, MetricOptions } from '../../src/ports/meter.ts';
 
 export class RecordingMeter implements Meter {
   readonly #values = new Map<string, number>();
@@ -28,14 +27,4 @@ export class RecordingMeter implements Meter {
 
 function key(name: string, labels: Labels): string {
   return `${name} ${Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => `${k}=${v}`).join(' ')}`;
-}
-
-export class RecordingLog implements Log {
-  readonly lines: { readonly level: string; readonly message: string; readonly fields: LogFields }[] = [];
-
-  debug = (message: string, fields: LogFields = {}): void => { this.lines.push({ level: 'debug', message, fields }); };
-  info = (message: string, fields: LogFields = {}): void => { this.lines.push({ level: 'info', message, fields }); };
-  warn = (message: string, fields: LogFields = {}): void => { this.lines.push({ level: 'warn', message, fields }); };
-  error = (message: string, fields: LogFields = {}): void => { this.lines.push({ level: 'error', message, fields }); };
-  child = (): Log => this;
 }
