@@ -47,7 +47,7 @@ import { NodeLocalFiles } from './runtime/node-local-files.ts';
 import { NodeNetwork } from './runtime/node-network.ts';
 import { NodeRandom } from './runtime/node-random.ts';
 import { ProcessTerminal } from './runtime/process-terminal.ts';
-import { programVersion } from './runtime/program-version.ts';
+import { programBuild, programVersion } from './runtime/program-version.ts';
 import type { ProgressOptions } from './runtime/progress-watchdog.ts';
 import { useRenewed, type RenewedFilesDeps } from './runtime/renewed-files.ts';
 import { onShutdownSignal } from './runtime/shutdown-signals.ts';
@@ -96,7 +96,7 @@ async function main(): Promise<void> {
 }
 
 function metricsServer(random: NodeRandom): MetricsServer {
-  const meter = new PromMeter({ version: programVersion(), nodeVersion: process.versions.node });
+  const meter = new PromMeter(programBuild());
   const requestIds = new RequestIds(random);
   const log = new JsonLog({ write: (line) => process.stderr.write(line) }, { level: 'warn', format: 'json', fields: {} });
   return {
@@ -159,7 +159,7 @@ async function serve(settings: NodeSettings, log: Log): Promise<void> {
   const version = programVersion();
   const clock = new NodeClock();
   const random = new NodeRandom();
-  const meter = new PromMeter({ version, nodeVersion: process.versions.node });
+  const meter = new PromMeter(programBuild());
   const requestIds = new RequestIds(random);
   const files = new NodeLocalFiles();
   const tokens = await gatewayTokens(settings, { clock, files, log });

@@ -215,6 +215,11 @@ function kubernetes(): Row {
         description: 'Calls of the nodes, by answer. 403: the role lacks a right. timeout, error: no way to the API server; nodes go on without it, but take a scale-down for a restart.',
         queries: [query(`sum by (resource, verb, code) (${rate('dht_kubernetes_requests_total')})`, '{{verb}} {{resource}}: {{code}}')],
       }),
+      lines({
+        title: 'Since the Kubernetes API answered', unit: 's',
+        description: 'Time since the API last said how the StatefulSet stands, which a node asks about once a minute. Rising: the node can not tell a scale-down from a restart.',
+        queries: [query(`max by (instance) (time() - (${of('dht_kubernetes_last_sync_timestamp_seconds', 'resource="statefulsets"')} > 0))`, '{{instance}}')],
+      }),
     ],
   };
 }

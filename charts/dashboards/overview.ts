@@ -130,6 +130,14 @@ function requests(): Row {
         description: 'Bytes of objects taken from clients and given to them. Each byte taken crosses the network between the nodes twice more, for the other two replicas.',
         queries: [query(`sum(${rate('dht_gateway_received_bytes_total')})`, 'in'), query(`sum(${rate('dht_gateway_sent_bytes_total')})`, 'out')],
       }),
+      lines({
+        title: 'Sizes', unit: 'bytes',
+        description: 'Median and 99th percentile of the sizes of files put, and of objects or ranges got. Durations follow the sizes: look here before blaming a disk.',
+        queries: [
+          ...[0.5, 0.99].map((q) => query(quantile(q, 'dht_gateway_request_size_bytes'), `put p${q * 100}`)),
+          ...[0.5, 0.99].map((q) => query(quantile(q, 'dht_gateway_response_size_bytes'), `get p${q * 100}`)),
+        ],
+      }),
     ],
   };
 }

@@ -27,6 +27,7 @@ export class Exchange {
   readonly #deps: ExchangeDeps;
   readonly #startedAt: MonotonicMs;
   readonly #route: Route;
+  readonly #bytes = { received: 0, sent: 0 };
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly requestId: string;
@@ -62,9 +63,21 @@ export class Exchange {
     this.answer(200, ['content-type', 'application/json', 'content-length', String(body.length), 'cache-control', 'no-store', 'x-content-type-options', 'nosniff', 'x-request-id', this.requestId], body);
   }
 
+  /** Bytes of a body were taken from the client. */
+  received(byteCount: number): void {
+    this.#bytes.received += byteCount;
+    this.metrics.received(byteCount);
+  }
+
+  /** Bytes of an object were given to the client. */
+  sent(byteCount: number): void {
+    this.#bytes.sent += byteCount;
+    this.metrics.sent(byteCount);
+  }
+
   /** An answer that was written piece by piece is over. */
   ended(status: number): void {
-    this.#deps.metrics.answered(this.#route, this.req.method ?? '', status, elapsedMs(this.#startedAt, this.#deps.clock.monotonicNow()));
+    this.#deps.metrics.answered(this.#route, this.req.method ?? '', status, elapsedMs(this.#startedAt, this.#deps.clock.monotonicNow()), this.#bytes);
   }
 
   problem(code: ErrorCode, detail: string, extras: ProblemExtras = {}): void {

@@ -33,7 +33,7 @@ export async function uploadForm(exchange: Exchange, node: NodeService, query: s
   const storing = new FormStoring(exchange, node, prefix);
   const parser = FormParser.create(req.headers, fileBytesMax, (file) => storing.add(file));
   if (parser === null) return exchange.refuse('DHT_ERR_REQUEST_INVALID', 'Content-Type is not multipart/form-data with a boundary.');
-  const body = new RequestBody(req, res, { bytesMax: Number.MAX_SAFE_INTEGER, onBytes: (bytes) => exchange.metrics.received(bytes.length) });
+  const body = new RequestBody(req, res, { bytesMax: Number.MAX_SAFE_INTEGER, onBytes: (bytes) => exchange.received(bytes.length) });
   try {
     while (parser.failure === null) {
       const piece = await body.next();

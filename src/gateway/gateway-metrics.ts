@@ -3,6 +3,8 @@ import type { Counter, Gauge, Histogram, Labels, Meter } from '../ports/meter.ts
 
 /** Seconds. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** Bytes: from 1 KiB to 16 GiB. */
+const SIZE_BUCKETS = Array.from({ length: 13 }, (_, i) => 1024 * 4 ** i);
 export const OBJECT_ROUTE = '/v1/objects/{name}';
 export const COLLECTION_ROUTE = '/v1/objects';
 export type Route = typeof OBJECT_ROUTE | typeof COLLECTION_ROUTE;
@@ -22,12 +24,16 @@ export type RejectReason = 'overload' | 'not_ready' | 'too_large' | 'unauthorize
 const REJECT_REASONS: readonly RejectReason[] = ['overload', 'not_ready', 'too_large', 'unauthorized'];
 /** What a client wanted when too few replicas answered. */
 const QUORUM_OPS = ['put', 'get', 'delete', 'list'] as const;
+const UPLOADS: readonly string[] = ['PUT', 'POST'];
+const DOWNLOAD = 'GET';
 export type Transfer = 'upload' | 'download';
 const TRANSFERS: readonly Transfer[] = ['upload', 'download'];
 
 export class GatewayMetrics {
   readonly #requests: Counter;
   readonly #durations: Histogram;
+  readonly #requestSizes: Histogram;
+  readonly #responseSizes: Histogram;
   readonly #rejected: Counter;
   readonly #quorumFailures: Counter;
   readonly #received: Counter;
@@ -49,6 +55,20 @@ export class GatewayMetrics {
       labelNames: ['method', 'route'],
       initial: ROUTES.flatMap((route) => Object.keys(STATUSES[route]).map((method) => this.#methodLabels(route, method))),
       buckets: DURATION_BUCKETS,
+    });
+    this.#requestSizes = meter.histogram({
+      name: 'dht_gateway_request_size_bytes',
+      help: 'Sizes of the bodies of uploads that succeeded: of a file (PUT) or of a whole form (POST).',
+      labelNames: ['method'],
+      initial: UPLOADS.map((method) => ({ method })),
+      buckets: SIZE_BUCKETS,
+    });
+    this.#responseSizes = meter.histogram({
+      name: 'dht_gateway_response_size_bytes',
+      help: 'Sizes of the objects, or ranges of them, that were sent to their end.',
+      labelNames: ['method'],
+      initial: [{ method: DOWNLOAD }],
+      buckets: SIZE_BUCKETS,
     });
     this.#rejected = meter.counter({
       name: 'dht_gateway_rejected_requests_total',
@@ -74,10 +94,12 @@ export class GatewayMetrics {
     meter.onScrape(() => this.#inFlight.set(inFlight()));
   }
 
-  answered(route: Route, method: string, status: number, elapsedMs: number): void {
+  /** `bytes`: of the body taken from the client, and of an object sent to it. */
+  answered(route: Route, method: string, status: number, elapsedMs: number, bytes: { readonly received: number; readonly sent: number }): void {
     const known = Object.hasOwn(STATUSES[route], method) ? method : 'other';
     this.#requests.add(1, this.#requestLabels(route, known, status));
     this.#durations.observe(elapsedMs / 1000, this.#methodLabels(route, known));
+    if (status === 200 || status === 201 || status === 206) this.#transferred(route, known, bytes);
   }
 
   rejected(reason: RejectReason): void {
@@ -99,6 +121,11 @@ export class GatewayMetrics {
 
   aborted(transfer: Transfer): void {
     this.#aborted.add(1, { transfer });
+  }
+
+  #transferred(route: Route, method: string, { received, sent }: { readonly received: number; readonly sent: number }): void {
+    if (UPLOADS.includes(method)) this.#requestSizes.observe(received, this.#cached(method, () => ({ method })));
+    else if (method === DOWNLOAD && route === OBJECT_ROUTE) this.#responseSizes.observe(sent, this.#cached(method, () => ({ method })));
   }
 
   #methodLabels(route: Route, method: string): Labels {

@@ -61,7 +61,7 @@ async function answerFound(exchange: Exchange, found: Found, method: 'GET' | 'HE
   const head = objectHeaders(exchange, found, range, choice);
   if (method === 'HEAD') return exchange.answer(status, head, null);
   if (found.body === null) return await answerPieces(exchange, found, range, status, head);
-  exchange.metrics.sent(range.length);
+  exchange.sent(range.length);
   exchange.answer(status, head, choice.kind === 'part' ? found.body.subarray(range.offset, range.offset + range.length) : found.body);
 }
 
@@ -71,7 +71,7 @@ async function answerPieces(exchange: Exchange, found: Found, range: ByteRange, 
     const first = await body.next();
     if (!body.isGone) {
       exchange.res.writeHead(status, head);
-      if (await body.send(first, range.length, (count) => exchange.metrics.sent(count))) return exchange.ended(status);
+      if (await body.send(first, range.length, (count) => exchange.sent(count))) return exchange.ended(status);
     }
   } catch (error) {
     body.cancel();

@@ -36,7 +36,7 @@ export async function deleteObject(exchange: Exchange, node: NodeService, name: 
 async function putCollected(exchange: Exchange, node: NodeService, name: string, headers: PutHeaders): Promise<void> {
   const body = await collectBody(exchange.req, exchange.res, INLINE_BODY_BYTES_MAX);
   if (body.kind !== 'body') return exchange.metrics.aborted('upload');
-  exchange.metrics.received(body.bytes.length);
+  exchange.received(body.bytes.length);
   const mismatch = digestMismatch(body.bytes, headers.digests);
   if (mismatch !== null) return exchange.refuse('DHT_ERR_DIGEST_MISMATCH', mismatch);
   const { contentType, meta, condition, opId } = headers;
@@ -50,7 +50,7 @@ async function putPulled(exchange: Exchange, node: NodeService, name: string, he
     bytesMax,
     onBytes: (bytes) => {
       check.update(bytes);
-      exchange.metrics.received(bytes.length);
+      exchange.received(bytes.length);
     },
   });
   const verify = (): { code: 'DHT_ERR_DIGEST_MISMATCH'; detail: string } | null => {

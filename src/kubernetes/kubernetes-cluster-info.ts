@@ -10,7 +10,7 @@
 import type { ApiException, AppsV1Api, CoreV1Api, KubeConfig, V1Secret } from '@kubernetes/client-node';
 import type { ClusterInfo, ClusterRecord, ClusterRecordOutcome, DesiredNodes, FillOutcome } from '../ports/cluster-info.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Counter, Meter } from '../ports/meter.ts';
+import type { Counter, Gauge, Meter } from '../ports/meter.ts';
 
 export interface KubernetesClusterInfoDeps {
   readonly clock: Clock;
@@ -25,7 +25,8 @@ export interface KubernetesClusterInfoOptions {
   readonly callTimeoutMs: number;
 }
 
-type Resource = 'statefulsets' | 'secrets';
+const RESOURCES = ['statefulsets', 'secrets'] as const;
+type Resource = (typeof RESOURCES)[number];
 type Verb = 'get' | 'update';
 
 type Answer<T> = { readonly kind: 'answer'; readonly body: T } | { readonly kind: 'refused'; readonly code: number; readonly detail: string } | { readonly kind: 'none'; readonly detail: string };
@@ -41,6 +42,7 @@ export class KubernetesClusterInfo implements ClusterInfo {
   readonly #apps: AppsV1Api;
   readonly #core: CoreV1Api;
   readonly #requests: Counter;
+  readonly #lastSync: Gauge;
 
   private constructor(deps: KubernetesClusterInfoDeps, options: KubernetesClusterInfoOptions, apps: AppsV1Api, core: CoreV1Api) {
     this.#clock = deps.clock;
@@ -51,6 +53,11 @@ export class KubernetesClusterInfo implements ClusterInfo {
       name: 'dht_kubernetes_requests_total', help: 'Calls to the Kubernetes API; code is timeout or error when no answer came.',
       labelNames: ['resource', 'verb', 'code'],
       initial: CALLS.flatMap(([resource, verb]) => CODES.map((code) => ({ resource, verb, code }))),
+    });
+    this.#lastSync = deps.meter.gauge({
+      name: 'dht_kubernetes_last_sync_timestamp_seconds', help: 'When the Kubernetes API last said how a resource stands, in Unix time; 0: it has not yet.',
+      labelNames: ['resource'],
+      initial: RESOURCES.map((resource) => ({ resource })),
     });
   }
 
@@ -110,6 +117,7 @@ export class KubernetesClusterInfo implements ClusterInfo {
     timer.cancel();
     const code = answer.kind === 'answer' ? '200' : answer.kind === 'refused' ? String(answer.code) : answer.detail.startsWith('no answer') ? 'timeout' : 'error';
     this.#requests.add(1, { resource, verb, code: CODES.includes(code) ? code : '500' });
+    if (answer.kind === 'answer' || (answer.kind === 'refused' && answer.code === NOT_FOUND)) this.#lastSync.set(this.#clock.wallNow() / 1000, { resource });
     return answer;
   }
 }

@@ -12,6 +12,8 @@ const MISNAMED = ['nodejs_active_resources_total', 'nodejs_active_handles_total'
 
 export interface PromMeterOptions {
   readonly version: string;
+  /** Of the source that was built. */
+  readonly revision: string;
   readonly nodeVersion: string;
 }
 
@@ -22,8 +24,8 @@ export class PromMeter implements Meter {
   constructor(options: PromMeterOptions) {
     prom.collectDefaultMetrics({ register: this.#registry });
     for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
-    const { version, nodeVersion } = options;
-    this.gauge({ name: 'dht_build_info', help: 'Always 1; carries the version of the running program.', labelNames: ['version', 'node_version'] }).set(1, { version, node_version: nodeVersion });
+    const { version, revision, nodeVersion } = options;
+    this.gauge({ name: 'dht_build_info', help: 'Always 1; carries the version of the running program.', labelNames: ['version', 'revision', 'node_version'] }).set(1, { version, revision, node_version: nodeVersion });
   }
 
   /** The header of what `text` returns. */

@@ -50,7 +50,7 @@ export class EdgeFixture {
     const servers: HttpServer[] = [];
     const fixture = new EdgeFixture(servers);
     fixture.tokens = tokens ?? [];
-    const meter = new PromMeter({ version: '0', nodeVersion: '0' });
+    const meter = new PromMeter({ version: '0', revision: '0', nodeVersion: '0' });
     const requestIds = new RequestIds(new NodeRandom());
     const log = new JsonLog({ write: (line) => fixture.logLines.push(line) }, { level: 'debug', format: 'json', fields: {} });
     const node = (): FakeNode | null => (fixture.isStarted ? fixture.node : null);

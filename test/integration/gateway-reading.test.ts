@@ -210,6 +210,10 @@ describe('a large body', () => {
     await (await get({})).text();
     expect(await metric('dht_gateway_sent_bytes_total')).toBe(20);
     expect(await metric('dht_gateway_received_bytes_total')).toBe(SMALL.length + LARGE.length);
+    expect(await metric('dht_gateway_response_size_bytes_count{method="GET"}')).toBe(2);
+    expect(await metric('dht_gateway_response_size_bytes_sum{method="GET"}')).toBe(20);
+    expect(await metric('dht_gateway_request_size_bytes_count{method="PUT"}')).toBe(2);
+    expect(await metric('dht_gateway_request_size_bytes_sum{method="PUT"}')).toBe(SMALL.length + LARGE.length);
     expect(await metric('dht_gateway_requests_total{method="GET",route="/v1/objects/{name}",code="206"}')).toBe(1);
   });
 });

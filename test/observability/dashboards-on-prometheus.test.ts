@@ -26,6 +26,7 @@ const EMPTY: ReadonlyMap<string, string> = new Map([
   ['Volumes used', 'the kubelet offers it'],
   ['Requests by token', 'this gateway asks for no tokens'],
   ['Calls to the Kubernetes API', 'only a node in a pod makes these calls'],
+  ['Since the Kubernetes API answered', 'only a node in a pod asks it'],
 ]);
 
 const filled = (expr: string): string => Object.entries(VARIABLES).reduce((text, [name, value]) => text.replaceAll(name, value), expr);

@@ -11,6 +11,6 @@ const NAMED = /'(dht_[a-z0-9_]+)'/g;
 
 export async function knownMetrics(): Promise<ReadonlySet<string>> {
   const sources = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts')).map((file) => readFileSync(path.join(SRC, file), 'utf8'));
-  const text = await new PromMeter({ version: '0', nodeVersion: '0' }).text();
+  const text = await new PromMeter({ version: '0', revision: '0', nodeVersion: '0' }).text();
   return new Set([...sources.flatMap((source) => [...source.matchAll(NAMED)].map(([, name]) => name as string)), ...[...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name as string)]);
 }

@@ -33,7 +33,7 @@ async function inWorld(seed: number, play: (world: World) => Promise<void>): Pro
       await play({
         simulation, ring, notes,
         start: (options = {}) => {
-          const meter = new PromMeter({ version: '1', nodeVersion: '1' });
+          const meter = new PromMeter({ version: '1', revision: '1', nodeVersion: '1' });
           const random = simulation.random.fork(`canary ${(starts += 1)}`);
         const below = random.below.bind(random);
         // As the real source of chance has it.

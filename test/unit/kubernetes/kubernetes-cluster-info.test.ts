@@ -12,7 +12,7 @@ let meter: PromMeter;
 let info: KubernetesClusterInfo;
 beforeEach(async () => {
   api = await MockApi.start();
-  meter = new PromMeter({ version: '0', nodeVersion: '0' });
+  meter = new PromMeter({ version: '0', revision: '0', nodeVersion: '0' });
   info = await KubernetesClusterInfo.load(
     { clock: new NodeClock(), meter }, { namespace: 'store', statefulSet: 'dht', secret: 'dht-cluster', callTimeoutMs: 300 },
     (config) => { config.loadFromClusterAndUser({ name: 'mock', server: api.url, skipTLSVerify: true }, { name: 'node' }); },
@@ -25,6 +25,18 @@ describe('how many nodes are wanted', () => {
     expect(await info.desired()).toEqual({ kind: 'known', uid: 'u1', replicas: 3, firstOrdinal: 0, isDeleting: false });
     api.statefulSet = { metadata: { uid: 'u1', deletionTimestamp: '2026-01-01T00:00:00Z' }, spec: { replicas: 5, ordinals: { start: 2 } }, status: { replicas: 9 } };
     expect(await info.desired()).toEqual({ kind: 'known', uid: 'u1', replicas: 5, firstOrdinal: 2, isDeleting: true });
+  });
+
+  test('is known of a moment: the last at which the API said how things stand', async () => {
+    const lastSync = async (): Promise<number> => Number(/^dht_kubernetes_last_sync_timestamp_seconds\{resource="statefulsets"\} (\S+)$/m.exec(await meter.text())?.[1]);
+    expect(await lastSync()).toBe(0);
+    const begin = Date.now() / 1000;
+    await info.desired();
+    const synced = await lastSync();
+    expect(synced).toBeGreaterThanOrEqual(begin - 0.001);
+    api.fault = 500;
+    await info.desired();
+    expect(await lastSync()).toBe(synced);
   });
 
   test('is "gone" only for a 404', async () => {

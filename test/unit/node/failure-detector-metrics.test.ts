@@ -10,7 +10,7 @@ const view = (...suspicions: SuspicionView['suspicions']): SuspicionView => ({ a
 /** What is shown after each of the views, in the order of the registry. */
 async function shown(isPerPeer: boolean, views: readonly (SuspicionView | null)[]): Promise<readonly Readonly<Record<string, string>>[]> {
   let present: SuspicionView | null = null;
-  const meter = new PromMeter({ version: '0', nodeVersion: '0' });
+  const meter = new PromMeter({ version: '0', revision: '0', nodeVersion: '0' });
   registerFailureDetectorMetrics(meter, { isPerPeer }, () => present);
   const texts: Readonly<Record<string, string>>[] = [];
   for (present of views) texts.push(Object.fromEntries([...(await meter.text()).matchAll(/^(dht_\S+) (\S+)$/gm)].map(([, name, value]) => [name ?? '', value ?? ''])));

@@ -8,7 +8,7 @@ const MEMBERS = ['a:1', 'b:1'].map((name, i) => ({ nodeId: nodeIdOf(name), name,
 
 async function inSimulation(play: (made: { readonly metrics: RingProgressMetrics; readonly shown: () => Promise<Readonly<Record<string, string>>>; readonly sleep: (ms: number) => Promise<void> }) => Promise<void>, hasLayout = true): Promise<void> {
   const sim = new Simulation({ seed: 1, durationMsMax: 600_000, eventsMax: 10_000, linesMax: 10 });
-  const meter = new PromMeter({ version: '0', nodeVersion: '0' });
+  const meter = new PromMeter({ version: '0', revision: '0', nodeVersion: '0' });
   const metrics = new RingProgressMetrics(meter, sim.clock, () => (hasLayout ? { layout: layoutOf(MEMBERS), self: nodeIdOf('a:1') } : null));
   const shown = async (): Promise<Readonly<Record<string, string>>> => Object.fromEntries([...(await meter.text()).matchAll(/^dht_ring_(\S+) (\S+)$/gm)].map(([, name, value]) => [name ?? '', value ?? '']));
   const { violations } = await sim.run(() => play({ metrics, shown, sleep: (ms) => sim.clock.sleep(ms) }));

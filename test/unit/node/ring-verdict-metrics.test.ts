@@ -8,7 +8,7 @@ const view = (ring: Partial<RingView>, nodeId = 'n1'): RingIdentity => ({ nodeId
 
 async function shown(views: readonly (RingIdentity | null)[]): Promise<Readonly<Record<string, string>>> {
   let present: RingIdentity | null = null;
-  const meter = new PromMeter({ version: '0', nodeVersion: '0' });
+  const meter = new PromMeter({ version: '0', revision: '0', nodeVersion: '0' });
   registerRingVerdictMetrics(meter, () => present);
   let text = '';
   for (const next of views) {
