@@ -145,7 +145,7 @@ export class RealRing {
     const child = spawn(process.execPath, [
       entryPoint ?? path.join(ROOT, 'src/main.ts'), 'node', '--host', node.host, '--port', String(node.port), '--http-port', String(node.httpPort),
       '--admin-port', String(node.adminPort), '--data-dir', path.join(this.directory, 'data'), ...this.#secretFlags, ...this.#flags, ...flags,
-    ], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment, UV_THREADPOOL_SIZE: '16', NODE_OPTIONS: '--disable-warning=ExperimentalWarning' } });
+    ], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment, UV_THREADPOOL_SIZE: '16', MALLOC_ARENA_MAX: '2', NODE_OPTIONS: '--disable-warning=ExperimentalWarning' } });
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
     node.process = child;
