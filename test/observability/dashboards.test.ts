@@ -9,7 +9,7 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import { dashboardFiles as made } from '../../charts/dashboards/all.ts';
 import { askingPanels, dashboardFiles, dashboardTexts, type DashboardFile, type Panel, type Target } from './dashboard-files.ts';
-import { knownMetrics } from './known-metrics.ts';
+import { knownMetrics } from './offered-metrics.ts';
 import { metricOf, seriesIn } from './series-names.ts';
 
 type Rule = 'target-job-rule' | 'target-instance-rule' | 'target-rate-interval-rule';

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { CHART, HELM, ROOT, manifests, readText, render } from '../chart/chart-files.ts';
-import { knownMetrics } from './known-metrics.ts';
+import { knownMetrics } from './offered-metrics.ts';
 import { metricOf, seriesIn } from './series-names.ts';
 
 interface Rule {
