@@ -232,16 +232,20 @@ export class WholeNodeRun {
 
   /** Replicas become alike by themselves, before anybody reads. */
   async #converge(): Promise<boolean> {
-    const difference = (): string | null => checkConvergence(this.#names, this.#cluster.programs());
+    const difference = (): string | null => checkConvergence(this.#names, this.#cluster.programs(), this.#wasClockWrong());
     if (await this.#sim.waitUntil(() => this.#sim.hasFailed() || difference() === null, this.#options.convergeMsMax, 200)) return !this.#sim.hasFailed();
     this.#sim.fail(`not repaired within ${this.#options.convergeMsMax} ms: ${difference() ?? ''}`);
     return false;
   }
 
+  #wasClockWrong(): boolean {
+    return this.#faults.counts.has('clock-skew') || this.#faults.counts.has('clock-jump');
+  }
+
   /** Deleted names are forgotten at last. A clock that went wrong made tombstones of a time that isn't here yet. */
   async #checkErasure(): Promise<void> {
     const { tombstonesMsMax } = this.#options;
-    if (tombstonesMsMax === null || this.#faults.counts.has('clock-skew') || this.#faults.counts.has('clock-jump')) return;
+    if (tombstonesMsMax === null || this.#wasClockWrong()) return;
     const left = (): readonly string[] => this.#cluster.nodes().flatMap((node) => {
       const tombstones = node.program()?.store.totals().tombstones ?? 0;
       return tombstones === 0 ? [] : [`${node.name} has ${tombstones}`];
