@@ -17,6 +17,14 @@ export type WriteCondition =
   /** If-Match: "<etag>" — only when the live object has one of these versions. */
   | { readonly kind: 'version'; readonly versions: readonly Ballot[] };
 
+/**
+ * Whether the client still waits for the outcome of a write. One that has gone may have sent it again elsewhere, so a write that
+ * is not proposed yet by then is not applied any more: it could come long after the retry, and after other writes.
+ */
+export type IsAwaited = () => boolean;
+
+export const ALWAYS_AWAITED: IsAwaited = () => true;
+
 export interface PutRequest {
   readonly name: string;
   /** Up to INLINE_BODY_BYTES_MAX. Owned by the operation. */
@@ -26,6 +34,8 @@ export interface PutRequest {
   readonly condition: WriteCondition;
   /** Given by a client that wants to retry safely; otherwise the coordinator picks one. */
   readonly opId: OpId | null;
+  /** Always, when left out. */
+  readonly isAwaited?: IsAwaited;
 }
 
 /** A body that comes piece by piece; whoever reads sets the pace. */
@@ -85,6 +95,7 @@ export interface DeleteRequest {
   readonly name: string;
   readonly condition: WriteCondition;
   readonly opId: OpId | null;
+  readonly isAwaited?: IsAwaited;
 }
 
 export interface GetRequest {

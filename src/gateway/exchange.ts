@@ -63,6 +63,9 @@ export class Exchange {
     this.answer(200, ['content-type', 'application/json', 'content-length', String(body.length), 'cache-control', 'no-store', 'x-content-type-options', 'nosniff', 'x-request-id', this.requestId], body);
   }
 
+  /** Whether the client is still there to hear the answer. */
+  readonly isAwaited = (): boolean => !this.res.closed;
+
   /** Bytes of a body were taken from the client. */
   received(byteCount: number): void {
     this.#bytes.received += byteCount;

@@ -106,7 +106,7 @@ class FormStoring {
     const { contentType } = file;
     if (contentType.length > CONTENT_TYPE_BYTES_MAX) return problem({ code: 'DHT_ERR_REQUEST_INVALID', detail: `The part's Content-Type has more than ${CONTENT_TYPE_BYTES_MAX} bytes.` });
     try {
-      const outcome = await this.#node.objects.putStream({ name: name.name, source: file, expectedSize: null, verify: () => null, contentType, meta: [], condition: { kind: 'none' }, opId: null });
+      const outcome = await this.#node.objects.putStream({ name: name.name, source: file, expectedSize: null, verify: () => null, contentType, meta: [], condition: { kind: 'none' }, opId: null, isAwaited: this.#exchange.isAwaited });
       if (outcome.kind === 'stored') return outcome.receipt;
       return problem(file.isTooLarge ? TOO_LARGE : writeProblem(outcome));
     } catch (error) {

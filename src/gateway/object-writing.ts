@@ -28,7 +28,7 @@ export async function putObject(exchange: Exchange, node: NodeService, name: str
 export async function deleteObject(exchange: Exchange, node: NodeService, name: string): Promise<void> {
   const headers = writeHeaders(exchange.req.headers, 'DELETE');
   if (typeof headers === 'string') return exchange.refuse('DHT_ERR_REQUEST_INVALID', headers);
-  const outcome = await node.objects.delete({ name, condition: headers.condition, opId: headers.opId });
+  const outcome = await node.objects.delete({ name, condition: headers.condition, opId: headers.opId, isAwaited: exchange.isAwaited });
   if (outcome.kind !== 'deleted') return exchange.writeFailed(outcome);
   exchange.answer(204, ['x-request-id', exchange.requestId], null);
 }
@@ -40,7 +40,7 @@ async function putCollected(exchange: Exchange, node: NodeService, name: string,
   const mismatch = digestMismatch(body.bytes, headers.digests);
   if (mismatch !== null) return exchange.refuse('DHT_ERR_DIGEST_MISMATCH', mismatch);
   const { contentType, meta, condition, opId } = headers;
-  answerPut(exchange, await node.objects.put({ name, body: body.bytes, contentType, meta, condition, opId }));
+  answerPut(exchange, await node.objects.put({ name, body: body.bytes, contentType, meta, condition, opId, isAwaited: exchange.isAwaited }));
 }
 
 async function putPulled(exchange: Exchange, node: NodeService, name: string, headers: PutHeaders, expectedSize: number | null, bytesMax: number): Promise<void> {
@@ -59,7 +59,7 @@ async function putPulled(exchange: Exchange, node: NodeService, name: string, he
   };
   let outcome: PutOutcome | null = null;
   try {
-    outcome = await node.objects.putStream({ name, source, expectedSize, verify, contentType, meta, condition, opId });
+    outcome = await node.objects.putStream({ name, source, expectedSize, verify, contentType, meta, condition, opId, isAwaited: exchange.isAwaited });
   } catch (error) {
     if (source.failure === null) throw error;
   } finally {

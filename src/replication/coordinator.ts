@@ -13,8 +13,9 @@ import type { ErrorCode } from '../domain/error-catalogue.ts';
 import { assertNever } from '../domain/assert.ts';
 import type { BodyId, Epoch, NodeId, OpId } from '../domain/ids.ts';
 import { plusMs, type MonotonicMs } from '../domain/instant.ts';
-import type {
-  DeleteOutcome, DeleteRequest, GetOutcome, GetRequest, ListOutcome, ListRequest, PutOutcome, PutRequest, PutStreamRequest, Receipt, WriteFailure,
+import {
+  ALWAYS_AWAITED, type DeleteOutcome, type DeleteRequest, type GetOutcome, type GetRequest, type IsAwaited, type ListOutcome, type ListRequest, type PutOutcome, type PutRequest,
+  type PutStreamRequest, type Receipt, type WriteFailure,
 } from '../domain/object-operation.ts';
 import type { OpResult, RecordBody } from '../domain/stored-object.ts';
 import type { Rules } from '../domain/rules.ts';
@@ -157,11 +158,11 @@ export class Coordinator {
   }
 
   #putRecord(request: Omit<PutRequest, 'body'>, body: RecordBody, staged: WriteBody): Promise<PutOutcome> {
-    const { name, condition, contentType, meta } = request;
+    const { name, condition, contentType, meta, isAwaited = ALWAYS_AWAITED } = request;
     const opId = request.opId ?? (this.#context.random.hex(16) as OpId);
     const intent: WriteIntent = { kind: 'put', opId, condition, body, contentType, meta };
     return new Promise((resolve) => {
-      this.#write(name, intent, staged, (end) => {
+      this.#write(name, intent, staged, isAwaited, (end) => {
         const op = appliedOp(end);
         if (op === null || end.kind !== 'settled') resolve(this.#failed(this.#failure(name, end)));
         else resolve({ kind: 'stored', isCreated: op.kind === 'created', receipt: receiptOf(name, body, op, end.round) });
@@ -171,10 +172,10 @@ export class Coordinator {
 
   /** Deletes; a name without an object is a success that changes nothing. */
   delete(request: DeleteRequest): Promise<DeleteOutcome> {
-    const { name } = request;
+    const { name, isAwaited = ALWAYS_AWAITED } = request;
     const opId = request.opId ?? (this.#context.random.hex(16) as OpId);
     return new Promise((resolve) => {
-      this.#write(name, { kind: 'delete', opId, condition: request.condition }, null, (end) => {
+      this.#write(name, { kind: 'delete', opId, condition: request.condition }, null, isAwaited, (end) => {
         if (appliedOp(end) !== null) resolve({ kind: 'deleted', wasPresent: true });
         else if (end.kind === 'settled' && end.result.kind === 'unchanged') resolve({ kind: 'deleted', wasPresent: false });
         else resolve(this.#failed(this.#failure(name, end)));
@@ -247,17 +248,17 @@ export class Coordinator {
   }
 
   #identity(name: string, above: Ballot, deadline: MonotonicMs, done: (end: WriteEnd) => void): void {
-    const isQueued = this.#inTurn(name, { kind: 'identity' }, null, above, deadline, done);
+    const isQueued = this.#inTurn(name, { kind: 'identity' }, null, above, deadline, ALWAYS_AWAITED, done);
     if (!isQueued) done({ kind: 'gave-up', isProposed: false, reason: 'no-quorum' });
   }
 
-  #write(name: string, intent: WriteIntent, body: WriteBody, done: (end: WriteEnd) => void, refuse: (failure: WriteFailure) => void): void {
+  #write(name: string, intent: WriteIntent, body: WriteBody, isAwaited: IsAwaited, done: (end: WriteEnd) => void, refuse: (failure: WriteFailure) => void): void {
     if (this.#inWork >= this.#options.operationsMax) {
       refuse(this.#failed(overloaded('too many operations in work')));
       return;
     }
     this.#inWork++;
-    const isQueued = this.#inTurn(name, intent, body, ZERO_BALLOT, this.#deadline(), (end) => {
+    const isQueued = this.#inTurn(name, intent, body, ZERO_BALLOT, this.#deadline(), isAwaited, (end) => {
       this.#inWork--;
       done(end);
     });
@@ -266,9 +267,9 @@ export class Coordinator {
     refuse(this.#failed(overloaded('too many writes of this name wait')));
   }
 
-  #inTurn(name: string, intent: WriteIntent, body: WriteBody, above: Ballot, deadline: MonotonicMs, done: (end: WriteEnd) => void): boolean {
+  #inTurn(name: string, intent: WriteIntent, body: WriteBody, above: Ballot, deadline: MonotonicMs, isAwaited: IsAwaited, done: (end: WriteEnd) => void): boolean {
     return this.#queue.enter(name, () => {
-      new WriteRun(this.#context, name, intent, body, deadline, (end) => {
+      new WriteRun(this.#context, name, intent, body, deadline, isAwaited, (end) => {
         done(end);
         this.#queue.leave(name);
       }).begin(above);
@@ -283,6 +284,7 @@ export class Coordinator {
           : 'the write was proposed, but no majority of the replicas confirmed it in time');
       }
       if (end.reason === 'disk-full') return { kind: 'not-applied', ...FULL };
+      if (end.reason === 'abandoned') return { kind: 'not-applied', code: 'DHT_ERR_REQUEST_INVALID', detail: 'the client has gone before the write was proposed' };
       const [code, detail]: [ErrorCode, string] = end.reason === 'no-layout'
         ? ['DHT_ERR_NOT_READY', 'this node is in no ring yet']
         : ['DHT_ERR_NO_QUORUM', 'too few replicas answered within the deadline'];

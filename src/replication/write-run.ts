@@ -7,7 +7,7 @@
  * its time-out, so a run ends by its deadline without a timer of its own. Replies of earlier rounds are ignored.
  * A replica to which a large body is still on its way is asked again as long as it makes progress, and so long the
  * deadline moves on; if it makes none for `progressMs` it counts as failed. A write whose large body nobody has any more
- * ends at once (body-arrival.ts).
+ * ends at once (body-arrival.ts), and so does one that isn't proposed yet when its client has gone.
  * Cost of a put: two calls for each replica and one object for each round.
  * Source: protocol section C.2, rules R2, R3, R9.
  */
@@ -15,6 +15,7 @@ import { assertNever } from '../domain/assert.ts';
 import type { Ballot } from '../domain/ballot.ts';
 import type { NodeId } from '../domain/ids.ts';
 import { plusMs, type MonotonicMs } from '../domain/instant.ts';
+import type { IsAwaited } from '../domain/object-operation.ts';
 import type { Position } from '../domain/ring-position.ts';
 import type { ObjectRecord } from '../domain/stored-object.ts';
 import { hasher } from '../ring/hasher.ts';
@@ -37,13 +38,15 @@ export interface ChosenIn {
 
 export type WriteEnd =
   | { readonly kind: 'settled'; readonly result: WriteResult; readonly round: ChosenIn }
-  /** The time is up, there is no layout, or the body is nowhere any more. `isProposed`: the write may be there. */
-  | { readonly kind: 'gave-up'; readonly isProposed: boolean; readonly reason: 'no-quorum' | 'no-layout' | 'body-lost' | 'disk-full' };
+  /** The time is up, there is no layout, the body is nowhere any more, or nobody waits for a write that isn't proposed. `isProposed`: it may be there. */
+  | { readonly kind: 'gave-up'; readonly isProposed: boolean; readonly reason: 'no-quorum' | 'no-layout' | 'body-lost' | 'disk-full' | 'abandoned' };
 
 /** Bytes that PREPARE stages; or, for a large body, who holds it already: may grow while the run goes on. Null: no body. */
 export type WriteBody = Buffer | readonly NodeId[] | null;
 
 interface Round {
+  /** Nothing of this run's own can have been accepted before this round. */
+  readonly isFirstProposal: boolean;
   readonly view: ClusterView;
   readonly sets: ReplicaSets;
   readonly position: Position;
@@ -69,6 +72,7 @@ export class WriteRun {
   readonly #beginAt: MonotonicMs;
   #deadline: MonotonicMs;
   readonly #operation: WriteOperation;
+  readonly #isAwaited: IsAwaited;
   readonly #done: (end: WriteEnd) => void;
   #round: Round | null = null;
   /** Null: no replica lacked a body yet. */
@@ -78,13 +82,14 @@ export class WriteRun {
   #isApplied = false;
 
   /** `done` is called exactly once. */
-  constructor(context: OperationContext, name: string, intent: WriteIntent, body: WriteBody, deadline: MonotonicMs, done: (end: WriteEnd) => void) {
+  constructor(context: OperationContext, name: string, intent: WriteIntent, body: WriteBody, deadline: MonotonicMs, isAwaited: IsAwaited, done: (end: WriteEnd) => void) {
     this.#context = context;
     this.#name = name;
     this.#body = body;
     this.#beginAt = context.clock.monotonicNow();
     this.#deadline = deadline;
     this.#operation = new WriteOperation(intent, context.rules);
+    this.#isAwaited = isAwaited;
     this.#done = done;
   }
 
@@ -98,11 +103,13 @@ export class WriteRun {
       this.#end({ kind: 'gave-up', isProposed: this.#operation.hasProposed, reason: view === null ? 'no-layout' : 'no-quorum' });
       return;
     }
+    const isFirstProposal = !this.#operation.hasProposed;
+    if (this.#endIfAbandoned(isFirstProposal)) return;
     const { layout } = view;
     const position = hasher(this.#name, layout.keyBits);
     const sets = replicaSets(layout, position);
     const ballot = { epoch: layout.epoch, hlc: ballots.next(clock.wallNow(), refused.hlc), nodeId: view.self };
-    const round: Round = { view, sets, position, ballot, told: null, unsent: null, full: null, missed: null, isChosen: false, open: 0, confirmed: 0 };
+    const round: Round = { isFirstProposal, view, sets, position, ballot, told: null, unsent: null, full: null, missed: null, isChosen: false, open: 0, confirmed: 0 };
     this.#round = round;
     this.#attempt++;
     this.#operation.begin(ballot, sets, view.unreachable);
@@ -157,6 +164,7 @@ export class WriteRun {
       case 'wait':
         return;
       case 'accept': {
+        if (this.#endIfAbandoned(round.isFirstProposal)) return;
         const { epoch } = round.view.layout;
         const request: AcceptRequest = {
           kind: 'accept', epoch, name: this.#name, ballot: round.ballot, record: step.record, holders: this.#holders(step.record, step.holders),
@@ -243,6 +251,13 @@ export class WriteRun {
     if (this.#arrival?.isLackedBy(this.#body) === true && this.#arrival.isLackedBy(round.sets.all)) {
       this.#end({ kind: 'gave-up', isProposed: this.#operation.hasProposed, reason: 'body-lost' });
     }
+  }
+
+  /** No ACCEPT has left, and the client has gone: it may have written elsewhere meanwhile, so this must not come after that. */
+  #endIfAbandoned(isFirstProposal: boolean): boolean {
+    if (!isFirstProposal || this.#isAwaited()) return false;
+    this.#end({ kind: 'gave-up', isProposed: false, reason: 'abandoned' });
+    return true;
   }
 
   #end(end: WriteEnd): void {

@@ -87,6 +87,28 @@ describe('an object', () => {
   });
 });
 
+describe('a client that goes before its answer', () => {
+  test.each(['PUT', 'DELETE'])('is one that no longer waits for its %s', async (method) => {
+    let answer: (outcome: { readonly kind: 'precondition-failed'; readonly current: null }) => void = () => undefined;
+    const held = new Promise<{ readonly kind: 'precondition-failed'; readonly current: null }>((resolve) => { answer = resolve; });
+    edge.node.nextPut = () => held;
+    edge.node.objects.delete = (request) => {
+      edge.node.deletes.push(request);
+      return held;
+    };
+    const socket = net.connect(edge.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(`${method} /v1/objects/n HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx`);
+    const requests = method === 'PUT' ? edge.node.puts : edge.node.deletes;
+    while (requests.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(requests[0]?.isAwaited?.()).toBe(true);
+    socket.destroy();
+    while (requests[0]?.isAwaited?.() !== false) await new Promise((resolve) => setImmediate(resolve));
+    answer({ kind: 'precondition-failed', current: null });
+    expect((await edge.object('other')).status).toBe(404);
+  }, 10_000);
+});
+
 describe('a name', () => {
   test.each([
     ['', 'DHT_ERR_NAME_EMPTY'],

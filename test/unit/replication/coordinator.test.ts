@@ -82,6 +82,25 @@ describe('put and get', () => {
     expect((await put(ring, ring.node(0), 'x')).kind).toBe('unknown');
     expect(ring.clock.nowMs).toBeGreaterThan(29_000);
   });
+  test('what the client no longer waits for is not applied later, unless it was proposed', async () => {
+    for (const [lost, isApplied] of [['prepare', false], ['accept', true]] as const) {
+      const ring = three();
+      let isAwaited = true;
+      ring.interfere = (from, to, request) => (from !== to && request.kind === lost ? 'lose-request' : undefined);
+      const outcome = ring.node(0).coordinator.put({ name: 'n', body: Buffer.from('x'), contentType: '', meta: [], condition: { kind: 'none' }, opId: opId('a'), isAwaited: () => isAwaited });
+      await drained();
+      isAwaited = false;
+      ring.interfere = () => undefined;
+      expect(await ring.clock.until(outcome)).toMatchObject(isApplied ? { kind: 'stored' } : { kind: 'not-applied', detail: 'the client has gone before the write was proposed' });
+      expect(bodyOf(await get(ring, ring.node(1)))).toBe(isApplied ? 'x' : null);
+    }
+  });
+  test('a client that goes between the two rounds of its write leaves nothing behind', async () => {
+    const ring = three();
+    const outcome = ring.clock.until(ring.node(0).coordinator.put({ name: 'n', body: Buffer.from('x'), contentType: '', meta: [], condition: { kind: 'none' }, opId: null, isAwaited: () => ring.sent('prepare') === 0 }));
+    expect((await outcome).kind).toBe('not-applied');
+    expect([ring.sent('prepare'), ring.sent('accept')]).toEqual([3, 0]);
+  });
   test('an empty body is stored and read', async () => {
     const ring = three();
     await put(ring, ring.node(0), '');
