@@ -40,6 +40,19 @@ class Script {
     return this;
   }
 
+  /** Tried twice: the first try had no answer. */
+  retriedPut(value: string, isCreated: boolean): this {
+    const op = this.call({ f: 'put', value, condition: { kind: 'none' } });
+    this.lines.push({ type: 'ok', op, ms: 0, result: { kind: 'stored', isCreated }, isRetried: true });
+    return this;
+  }
+
+  /** So many writes of values of their own. */
+  puts(count: number): this {
+    for (let i = 0; i < count; i++) this.put(`other ${i}`, false);
+    return this;
+  }
+
   failedPut(value: string): this {
     const op = this.call({ f: 'put', value, condition: { kind: 'none' } });
     this.lines.push({ type: 'fail', op, ms: 0, why: '' });
@@ -70,6 +83,13 @@ describe('the check of a history', () => {
     ['a read at rest of what was replaced', new Script().put('a', true).put('b', false).get('a', AUDITOR)],
   ])('finds %s', (_, script) => {
     expect(wrongOf(script)).toMatch(/"k" is/);
+  });
+
+  test('lets an early try of a retried write come late once, and only after as many others as a key remembers', () => {
+    expect(wrongOf(new Script().retriedPut('a', true).puts(8).get('a').get('a', AUDITOR))).toBe('');
+    expect(wrongOf(new Script().retriedPut('a', true).puts(8).get('a').put('b', false).get('a'))).toMatch(/"k" is not linearizable/);
+    expect(wrongOf(new Script().retriedPut('a', true).puts(7).get('a'))).toMatch(/"k" is not linearizable/);
+    expect(wrongOf(new Script().put('a', true).puts(8).get('a'))).toMatch(/"k" is not linearizable/);
   });
 
   test('finds a condition that was not obeyed', () => {

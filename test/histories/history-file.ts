@@ -31,14 +31,15 @@ export type HistoryResult =
 export type HistoryLine =
   | { readonly type: 'head'; readonly format: string; readonly version: number; readonly seed: number; readonly startedAt: string }
   | { readonly type: 'invoke'; readonly op: number; readonly ms: number; readonly client: string; readonly key: string; readonly call: HistoryOp; readonly bytes?: number }
-  | { readonly type: 'ok'; readonly op: number; readonly ms: number; readonly result: HistoryResult }
+  /** `isRetried`: an earlier try of it had no answer that tells what became of it. */
+  | { readonly type: 'ok'; readonly op: number; readonly ms: number; readonly result: HistoryResult; readonly isRetried?: true }
   /** It certainly had no effect. */
   | { readonly type: 'fail'; readonly op: number; readonly ms: number; readonly why: string }
   /** It may have happened, or may happen later, or never. */
   | { readonly type: 'unknown'; readonly op: number; readonly ms: number; readonly why: string }
   | { readonly type: 'fault'; readonly ms: number; readonly what: string };
 
-export type FileEntry = HistoryEntry<HistoryOp, HistoryResult>;
+export type FileEntry = HistoryEntry<HistoryOp, HistoryResult> & { readonly isRetried?: boolean };
 
 export class HistoryRecorder {
   readonly #file: WriteStream;
@@ -66,8 +67,8 @@ export class HistoryRecorder {
     return op;
   }
 
-  ok(op: number, result: HistoryResult): void {
-    this.#write({ type: 'ok', op, ms: this.now(), result });
+  ok(op: number, result: HistoryResult, isRetried = false): void {
+    this.#write({ type: 'ok', op, ms: this.now(), result, ...(isRetried && { isRetried }) });
   }
 
   fail(op: number, why: string): void {
@@ -133,7 +134,7 @@ export function entriesOf(lines: readonly HistoryLine[]): FileEntry[] {
         const known = open.get(line.op);
         if (known === undefined || known.isAnswered) throw new Error(`operation ${line.op} is answered without a call`);
         known.isAnswered = true;
-        if (line.type === 'ok') known.entry = { ...known.entry, returnAt: moment, result: line.result };
+        if (line.type === 'ok') known.entry = { ...known.entry, returnAt: moment, result: line.result, isRetried: line.isRetried === true };
         // A read without an answer saw nothing.
         else if (line.type === 'fail' || known.entry.op.f === 'get') open.delete(line.op);
         break;

@@ -4,7 +4,7 @@
  * the command line does it; they are one operation, from the first call to the last answer.
  *
  * After a try whose outcome is unknown a later refusal proves nothing (the first try may still be on its way), so the
- * operation stays unknown; a later success is the one application. A connection that couldn't be opened had no effect;
+ * operation stays unknown; a later success is the one application (history-check.ts says until when). A connection that couldn't be opened had no effect;
  * one that broke is unknown for a write and nothing for a read.
  *
  * A body is its value's text, repeated up to the wanted length: whoever reads it knows whose it is, and sees when two
@@ -131,9 +131,10 @@ export class RegisterClient {
     const isLarge = chance(this.#random, LARGE_SHARE);
     const body = bodyOf(value, isLarge ? Math.floor(between(this.#random, INLINE_BYTES_MAX - 500, LARGE_BYTES_MAX)) : this.#random.below(300));
     const op = this.#deps.history.invoke(this.#name, key, { f: 'put', value, condition }, body.length);
-    const answer = await this.#write(op, key, 'PUT', condition, body);
-    if (answer === null) return false;
-    this.#deps.history.ok(op, { kind: 'stored', isCreated: answer.status === 201 });
+    const end = await this.#write(op, key, 'PUT', condition, body);
+    if (end === null) return false;
+    const { answer, isRetried } = end;
+    this.#deps.history.ok(op, { kind: 'stored', isCreated: answer.status === 201 }, isRetried);
     this.#deps.answered('ok', key);
     if (answer.etag !== null) this.#known.saw(key, { value, etag: answer.etag });
     return true;
@@ -141,13 +142,14 @@ export class RegisterClient {
 
   async remove(key: string, condition: ModelCondition): Promise<void> {
     const op = this.#deps.history.invoke(this.#name, key, { f: 'delete', condition });
-    if ((await this.#write(op, key, 'DELETE', condition, null)) === null) return;
-    this.#deps.history.ok(op, { kind: 'deleted' });
+    const end = await this.#write(op, key, 'DELETE', condition, null);
+    if (end === null) return;
+    this.#deps.history.ok(op, { kind: 'deleted' }, end.isRetried);
     this.#deps.answered('ok', key);
   }
 
   /** Sends a write until its outcome is known or patience ends; null: it is recorded already. */
-  async #write(op: number, key: string, method: 'PUT' | 'DELETE', condition: ModelCondition, body: Buffer | null): Promise<Answer | null> {
+  async #write(op: number, key: string, method: 'PUT' | 'DELETE', condition: ModelCondition, body: Buffer | null): Promise<{ readonly answer: Answer; readonly isRetried: boolean } | null> {
     const { history, entries, answered } = this.#deps;
     const isRetried = chance(this.#random, 0.5);
     const headers: OutgoingHttpHeaders = { ...this.#conditionHeaders(key, condition), ...(isRetried && { 'idempotency-key': this.#random.hex(16) }) };
@@ -158,7 +160,7 @@ export class RegisterClient {
       why = reasonOf(attempt);
       if (attempt.kind === 'answer') {
         const { answer } = attempt;
-        if (answer.status === 200 || answer.status === 201 || answer.status === 204) return answer;
+        if (answer.status === 200 || answer.status === 201 || answer.status === 204) return { answer, isRetried: isUnknown };
         if (answer.status < 500 && answer.status !== 412) throw new Error(`${method} of "${key}": ${why}`);
         if (answer.status === 412 && !isUnknown) {
           history.ok(op, { kind: 'precondition-failed' });
