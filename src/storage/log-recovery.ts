@@ -14,7 +14,7 @@
  * alone, marked as clean. From now on it is shown to others, so its caller writes it again, durably.
  *
  * Recovery only reads; its caller cuts the tail and writes that batch once all is known to be well.
- * Cost: one pass over the repeated part in windows. Source: protocol section F.2 "Recovery rule"; [PAR] "Crash-corruption
+ * Cost: one pass over the repeated part in windows. Source: protocol section F.2 "Recovery rule"; [ProtocolAware18] "Crash-corruption
  * disentanglement"; [FsyncFailures] "Can applications recover from fsync failures?".
  */
 import { crc32 } from 'node:zlib';
