@@ -128,7 +128,7 @@ export async function runScenario(ring: ChaosRing, scenario: Scenario, options: 
     }
     const verdict = checkHistory(history.lines);
     for (const text of verdict.wrong) fail(text);
-    summary.push(`${verdict.operations} operations on ${verdict.keys} keys checked for linearizability`);
+    summary.push(`${verdict.operations} operations on ${verdict.keys} keys checked for linearizability; ${verdict.late.length} keys in order only if an early try of a retried write came late${verdict.late.map((key) => `, ${key}`).join('')}`);
   } finally {
     isOver = true;
     clearInterval(progress);

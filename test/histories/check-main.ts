@@ -15,7 +15,8 @@ try {
   console.error(`${file}: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(2);
 }
-const { keys, operations, wrong } = checkHistory(lines);
+const { keys, operations, wrong, late } = checkHistory(lines);
 for (const text of wrong) console.error(text);
+for (const key of late) console.error(`"${key}" is in order only if an early try of a retried write came late`);
 console.log(`${operations} operations on ${keys} keys: ${wrong.length === 0 ? 'linearizable, nothing lost, nothing back from the dead' : `${wrong.length} violations`}`);
 process.exit(wrong.length === 0 ? 0 : 1);

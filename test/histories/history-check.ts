@@ -42,22 +42,33 @@ export interface HistoryVerdict {
   readonly operations: number;
   /** Empty: the history is as promised. Each is a text of some lines. */
   readonly wrong: readonly string[];
+  /** Keys that are in order only if an early try of a retried write came late (`lateTries`): allowed, and to be told. */
+  readonly late: readonly string[];
 }
 
 export function checkHistory(lines: readonly HistoryLine[]): HistoryVerdict {
   const entries = entriesOf(lines);
   const byKey = Map.groupBy(entries, ({ key }) => key);
   const wrong: string[] = [];
-  for (const [key, answered] of byKey) {
-    const own = [...answered, ...lateTries(answered)];
-    const verdict = checkLinearizability(own, FILE_MODEL, STEPS_MAX);
-    if (verdict.kind === 'undecided') wrong.push(`"${key}" is undecided after ${STEPS_MAX} steps: no pass`);
-    if (verdict.kind === 'violation') {
-      wrong.push(`"${key}" is not linearizable. The longest order found ends with\n${verdict.prefix.slice(-8).map(entryText).join('\n')}\nthen none of these fits:\n${verdict.stuck.map(entryText).join('\n')}`);
-    }
-    wrong.push(...checkEnd(key, own));
+  const late: string[] = [];
+  for (const [key, own] of byKey) {
+    const strict = wrongIn(key, own);
+    const tries = strict.length === 0 ? [] : lateTries(own);
+    const lenient = tries.length === 0 ? strict : wrongIn(key, [...own, ...tries]);
+    wrong.push(...lenient);
+    if (lenient.length < strict.length) late.push(key);
   }
-  return { keys: byKey.size, operations: entries.length, wrong };
+  return { keys: byKey.size, operations: entries.length, wrong, late };
+}
+
+function wrongIn(key: string, entries: readonly FileEntry[]): readonly string[] {
+  const verdict = checkLinearizability(entries, FILE_MODEL, STEPS_MAX);
+  const wrong = checkEnd(key, entries);
+  switch (verdict.kind) {
+    case 'undecided': return [`"${key}" is undecided after ${STEPS_MAX} steps: no pass`, ...wrong];
+    case 'violation': return [`"${key}" is not linearizable. The longest order found ends with\n${verdict.prefix.slice(-8).map(entryText).join('\n')}\nthen none of these fits:\n${verdict.stuck.map(entryText).join('\n')}`, ...wrong];
+    default: return wrong;
+  }
 }
 
 /**

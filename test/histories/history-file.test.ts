@@ -86,7 +86,9 @@ describe('the check of a history', () => {
   });
 
   test('lets an early try of a retried write come late once, and only after as many others as a key remembers', () => {
-    expect(wrongOf(new Script().retriedPut('a', true).puts(8).get('a').get('a', AUDITOR))).toBe('');
+    const late = new Script().retriedPut('a', true).puts(8).get('a').get('a', AUDITOR);
+    expect(checkHistory(late.lines)).toMatchObject({ wrong: [], late: ['k'] });
+    expect(checkHistory(new Script().retriedPut('a', true).puts(8).lines)).toMatchObject({ wrong: [], late: [] });
     expect(wrongOf(new Script().retriedPut('a', true).puts(8).get('a').put('b', false).get('a'))).toMatch(/"k" is not linearizable/);
     expect(wrongOf(new Script().retriedPut('a', true).puts(7).get('a'))).toMatch(/"k" is not linearizable/);
     expect(wrongOf(new Script().put('a', true).puts(8).get('a'))).toMatch(/"k" is not linearizable/);

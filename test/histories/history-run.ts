@@ -95,7 +95,7 @@ export async function runHistory(options: HistoryRunOptions): Promise<HistoryRun
     }
     const verdict = checkHistory(history.lines);
     wrong.push(...verdict.wrong, ...faulty.unexpectedEnds);
-    summary.push(`${verdict.operations} operations on ${verdict.keys} keys checked; ${keys.size} keys read at rest through ${faulty.members.size} nodes`);
+    summary.push(`${verdict.operations} operations on ${verdict.keys} keys checked, ${verdict.late.length} in order only if an early try of a retried write came late; ${keys.size} keys read at rest through ${faulty.members.size} nodes`);
     isKept &&= wrong.length > 0;
     return { wrong, summary, operations: ok + fail + unknown, faults: nemesis.counts };
   } finally {
