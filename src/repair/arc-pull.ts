@@ -238,8 +238,8 @@ export class ArcPull {
     try {
       await Promise.all(isRefused ? staged : [...staged, store.accept(key, name, ballot, record)]);
     } catch (error) {
-      // Nothing was changed; there may be room later.
-      if (error instanceof DhtError && error.code === 'DHT_ERR_DISK_FULL') return 'failed';
+      // Nothing was changed; there may be room, or less to do, later.
+      if (error instanceof DhtError && (error.code === 'DHT_ERR_DISK_FULL' || error.code === 'DHT_ERR_OVERLOADED')) return 'failed';
       throw error;
     }
     return this.#isCurrent() ? 'done' : 'superseded';

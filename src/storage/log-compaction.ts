@@ -15,6 +15,7 @@
  * (a wrong one would delete data).
  * Source: [LFS] "Segment cleaning mechanism"; [Bitcask]; protocol section F.2.
  */
+import { DhtError } from '../domain/error-catalogue.ts';
 import type { MonotonicMs } from '../domain/instant.ts';
 import type { BodyId } from '../domain/ids.ts';
 import type { ObjectKey } from '../domain/ring-position.ts';
@@ -184,7 +185,7 @@ class Compaction {
       this.#copiedBytes += at.recordBytes + (body?.length ?? 0);
       return true;
     } catch (error) {
-      if (error instanceof RangeError) return false;
+      if (error instanceof DhtError && error.code === 'DHT_ERR_OVERLOADED') return false;
       throw error;
     }
   }

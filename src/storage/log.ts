@@ -150,7 +150,10 @@ export class Log {
     return position >= this.#durablePosition || this.#segments.find(position) !== null;
   }
 
-  /** Puts a record into the batch that fills. Throws RangeError, and leaves nothing behind, when it can't be encoded. */
+  /**
+   * Puts a record into the batch that fills. Throws, and leaves nothing behind: RangeError when it can't be encoded,
+   * DHT_ERR_OVERLOADED when it has a body and as much as a batch holds waits for the disk.
+   */
   append(record: LogRecord, body: Buffer | null, changes: ObjectKey | 'all' | 'none'): Appended {
     const batch = this.#filling;
     const { writer } = batch;
@@ -165,7 +168,7 @@ export class Log {
       writer.patchU32(start + 6, recordBytes - RECORD_HEADER_BYTES);
       writer.patchU32(start, recordCrc(writer.view(start)));
       if (body !== null) writeBody(writer, body);
-      if (body !== null && writer.length > BATCH_BYTES_MAX) throw new RangeError('too many bodies wait for the disk');
+      if (body !== null && writer.length > BATCH_BYTES_MAX) throw new DhtError('DHT_ERR_OVERLOADED', 'too many bodies wait for the disk');
       batch.count++;
       if (changes === 'all') batch.changesAll = true;
       else if (changes !== 'none') batch.keys.add(changes);

@@ -3,8 +3,8 @@
  * handler decides and changes in one synchronous step) and resolves when it is fsynced; a handler replies only after
  * that (rule R1), also for reads: `settled` waits for earlier changes of a key that are not durable yet.
  *
- * A rejected change (but for DHT_ERR_DISK_FULL) means that the disk failed: the process ends, because after a failed fsync nobody knows what the
- * medium holds. Source: protocol sections C.1 and F.2; [FsyncFailures] "Can applications recover from fsync failures?".
+ * A change that is rejected with DHT_ERR_DISK_FULL or, when too many bodies wait for the disk, DHT_ERR_OVERLOADED changed nothing. Any other
+ * rejection means that the disk failed: the process ends, because after a failed fsync nobody knows what the medium holds. Source: protocol sections C.1 and F.2; [FsyncFailures] "Can applications recover from fsync failures?".
  */
 import type { Ballot } from '../domain/ballot.ts';
 import type { BodyId, ClusterId, Epoch, NodeId } from '../domain/ids.ts';

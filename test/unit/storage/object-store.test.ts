@@ -2,8 +2,9 @@ import { describe, expect, test } from '@jest/globals';
 import { ZERO_BALLOT } from '../../../src/domain/ballot.ts';
 import type { ClusterId } from '../../../src/domain/ids.ts';
 import type { Layout } from '../../../src/domain/layout.ts';
-import { STAGING_TTL_MS } from '../../../src/domain/limits.ts';
+import { INLINE_BODY_BYTES_MAX, STAGING_TTL_MS } from '../../../src/domain/limits.ts';
 import type { Position } from '../../../src/domain/ring-position.ts';
+import { BATCH_BYTES_MAX } from '../../../src/storage/log-format.ts';
 import type { ObjectStore } from '../../../src/storage/object-store.ts';
 import { arc, ballot, bodyId, DIRECTORY, keyAt, liveRecord, node, opened, openStore, tombstone } from './store-fixture.ts';
 import { testClock, testRandom, testSimDisk } from './test-disk.ts';
@@ -155,6 +156,22 @@ describe('registers', () => {
     await first;
     store = await restarted(store, disk);
     expect(store.head(key)?.promised).toEqual(ballot(1));
+  });
+
+  test('bodies beyond what may wait for the disk are refused as overload, and nothing of them is left behind', async () => {
+    const disk = testSimDisk('1');
+    let store = await opened(disk.boot());
+    const bytes = Buffer.alloc(INLINE_BODY_BYTES_MAX);
+    const count = BATCH_BYTES_MAX / INLINE_BODY_BYTES_MAX + 10;
+    const outcomes = await Promise.allSettled(Array.from({ length: count }, (_, i) => store.promise(keyAt(i + 1), 'n', ballot(1), { bodyId: bodyId(i + 1), bytes })));
+    const refused = outcomes.flatMap((outcome, i) => (outcome.status === 'rejected' ? [{ i, reason: outcome.reason as unknown }] : []));
+    expect(refused.length).toBeGreaterThan(9);
+    expect(refused.length).toBeLessThan(20);
+    for (const { reason } of refused) expect(reason).toMatchObject({ name: 'DhtError', code: 'DHT_ERR_OVERLOADED' });
+    await store.promise(keyAt(5000), 'n', ballot(1), { bodyId: bodyId(5000), bytes });
+    store = await restarted(store, disk);
+    for (const { i } of refused) expect(store.head(keyAt(i + 1))).toBe(null);
+    expect(store.head(keyAt(5000))?.promised).toEqual(ballot(1));
   });
 
   test('erasing forgets a tombstone and raises the floor of its bucket, both after a restart too, and leaves everything else', async () => {
