@@ -159,13 +159,10 @@ export class KeyRepair {
       if (this.#running >= this.#options.workersMax) break;
       this.#ready.delete(key);
       this.#running++;
-      this.#attempt(key).then((outcome) => {
+      void this.#tried(key).then((outcome) => {
         this.#running--;
         this.#ended(key, outcome);
         this.#go();
-      }, (error: unknown) => {
-        // The store failed: the node ends.
-        if (!(error instanceof DhtError)) throw error;
       });
     }
     if (this.#later.size === 0 || this.#isStopped) return;
@@ -197,6 +194,16 @@ export class KeyRepair {
     waiting.dueAt = plusMs(clock.monotonicNow(), waiting.delayMs * (0.5 + random.float() / 2));
     waiting.delayMs = Math.min(2 * waiting.delayMs, this.#options.delayMaxMs);
     this.#later.add(key);
+  }
+
+  /** What the store can't read, or hasn't room for, now is tried again. Anything else that throws is a bug. */
+  async #tried(key: ObjectKey): Promise<PullOutcome> {
+    try {
+      return await this.#attempt(key);
+    } catch (error) {
+      if (error instanceof DhtError) return 'failed';
+      throw error;
+    }
   }
 
   async #attempt(key: ObjectKey): Promise<PullOutcome> {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { DhtError } from '../../../src/domain/error-catalogue.ts';
 import { ALL_RULES } from '../../../src/domain/rules.ts';
 import { KeyRepair } from '../../../src/repair/key-repair.ts';
 import { SimRandom } from '../../../src/sim/sim-random.ts';
@@ -84,6 +85,25 @@ describe('a register that a replica lacks', () => {
     await until(ring, () => resync.pendingCount === 0);
     await until(ring, () => ring.node(2).store.head(KEY)?.kind === 'object');
     expect(ring.node(2).store.holdsBody(KEY, bodyIdAt(ring.node(0)))).toBe(true);
+  });
+
+  test('that the store can not read now is tried again, and holds up no other', async () => {
+    const ring = await ringWithout();
+    const node = ring.node(2);
+    const { load } = node.store;
+    let failures = 0;
+    const resync = resyncAt(ring);
+    resync.addLacking('n');
+    await until(ring, () => node.store.head(KEY)?.kind === 'object' && resync.pendingCount === 0);
+    node.store.load = () => Promise.reject(new DhtError('DHT_ERR_DATA_DAMAGED', `failure ${++failures}`));
+    const holdsBody = node.store.holdsBody;
+    node.store.holdsBody = () => false;
+    resync.addLacking('n');
+    await until(ring, () => failures >= 5);
+    expect(resync.pendingCount).toBe(1);
+    node.store.load = load;
+    node.store.holdsBody = holdsBody;
+    await until(ring, () => resync.pendingCount === 0);
   });
 
   test('waits in a bounded queue, which ends with the node', async () => {
