@@ -23,6 +23,7 @@ import { BODY_IN_FILE, BODY_PREFIX_BYTES } from './log-format.ts';
 import type { BodyWriter } from './register-store.ts';
 import type { BodyLocation } from './staged-bodies.ts';
 import type { StoreState } from './store-state.ts';
+import { readTwice } from './unreadable.ts';
 
 export interface HeldBodiesDeps {
   readonly disk: Disk;
@@ -144,25 +145,31 @@ export class HeldBodies {
     const digest = createHash('sha256');
     const { at } = location;
     if (at !== BODY_IN_FILE) {
-      const body = checkBody(await this.#deps.readLog(at, BODY_PREFIX_BYTES + size), size);
+      const stored = await readTwice(() => this.#deps.readLog(at, BODY_PREFIX_BYTES + size), pause);
+      const body = stored === null ? null : checkBody(stored, size);
       if (body !== null && digest.update(body).digest('hex') === sha256) return true;
       if (this.locate(key, bodyId)?.at !== at) return true;
       this.#cache.delete(at);
       this.#deps.state.forgetBody(key, bodyId, at);
-      this.#deps.onDamage(`the body at log position ${at} fails its checksum`, null);
+      this.#deps.onDamage(`the body at log position ${at} ${stored === null ? "can't be read" : 'fails its checksum'}`, null);
       return false;
     }
+    const lose = (what: string): false => {
+      this.#deps.state.forgetBody(key, bodyId, BODY_IN_FILE);
+      this.#files.quarantine(bodyId);
+      this.#deps.onDamage(`the file of body ${bodyId} ${what}`, null);
+      return false;
+    };
     for (let offset = 0; offset < size; offset += VERIFY_BYTES) {
-      const found = await this.#readFile(key, bodyId, offset, Math.min(VERIFY_BYTES, size - offset));
+      const read = await readTwice(async () => ({ found: await this.#readFile(key, bodyId, offset, Math.min(VERIFY_BYTES, size - offset)) }), pause);
+      if (read === null) return this.locate(key, bodyId)?.at === BODY_IN_FILE ? lose("can't be read") : true;
+      const { found } = read;
       if (found === null) return this.locate(key, bodyId)?.at !== BODY_IN_FILE && this.#deps.state.isReplaced(key, bodyId);
       digest.update(found.bytes);
       await pause();
     }
     if (size === 0 || digest.digest('hex') === sha256) return true;
-    this.#deps.state.forgetBody(key, bodyId, BODY_IN_FILE);
-    this.#files.quarantine(bodyId);
-    this.#deps.onDamage(`the file of body ${bodyId} does not have its digest`, null);
-    return false;
+    return lose('does not have its digest');
   }
 
   #dropExpired(): readonly BodyId[] {

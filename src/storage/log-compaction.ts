@@ -27,6 +27,7 @@ import type { LogRecord } from './log-record.ts';
 import type { Segment } from './log-segments.ts';
 import type { StoreState } from './store-state.ts';
 import { parseAccepted } from './stored-record.ts';
+import { unlessUnreadable } from './unreadable.ts';
 
 export interface LogCompactionDeps {
   readonly log: Log;
@@ -129,13 +130,20 @@ class Compaction {
 
   async #copyWindow(segment: Segment, from: number, places: PlaceList): Promise<void> {
     const { log, pause } = this.#deps;
-    const window = await segment.file.read(SEGMENT_HEADER_BYTES + from - segment.position, Math.min(WINDOW_BYTES, endOf(segment) - from));
-    await pause(window.length);
+    const size = Math.min(WINDOW_BYTES, endOf(segment) - from);
+    const window = await unlessUnreadable(segment.file.read(SEGMENT_HEADER_BYTES + from - segment.position, size)) ?? Buffer.alloc(0);
+    await pause(size);
     for (let i = 0; i < places.count; i++) {
       const place = places.get(i);
       const length = place.bodyId === null ? place.bytes : BODY_PREFIX_BYTES + place.bytes;
       const inWindow = window.subarray(place.at - from, place.at - from + length);
-      const stored = inWindow.length === length ? inWindow : await log.read(place.at, length);
+      const stored = inWindow.length === length ? inWindow : await unlessUnreadable(log.read(place.at, length));
+      if (stored === null) {
+        // What is there may be read another day, and scrub looks whether it is needed: the segment stays.
+        this.#rotten.add(segment.number);
+        this.#deps.onDamage(`the log can't be read at position ${place.at}`);
+        continue;
+      }
       while (!this.#move(place, stored, segment)) await log.commit();
       await this.#letOthers(length);
     }

@@ -161,7 +161,8 @@ class LogRecovery {
     const file = await this.#disk.open(this.#path(number), 'update');
     this.segments.push({ number, position: 0, end: null, file });
     const source = new FileWindows(file, await file.size());
-    const parsed = parseSegmentHeader(await source.view(0, SEGMENT_HEADER_BYTES), salt);
+    // Just the header: most segments are only opened, and a sector further back that can't be read is no matter of the start.
+    const parsed = parseSegmentHeader(await file.read(0, Math.min(SEGMENT_HEADER_BYTES, source.size)), salt);
     if (parsed.kind === 'newer') return parsed;
     const header = parsed.kind === 'header' ? parsed.header : null;
     if (!isRight(header)) return this.#damage(number, 0, 'the segment header is invalid');

@@ -39,6 +39,7 @@ import type { Verified } from './scrub.ts';
 import { openStoreDirectory, type OpenRefusal, type StoreDirectory } from './store-directory.ts';
 import { StoreState } from './store-state.ts';
 import { parseAccepted } from './stored-record.ts';
+import { readTwice } from './unreadable.ts';
 
 export interface ObjectStoreDeps {
   readonly disk: Disk;
@@ -230,7 +231,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
       const now = this.#state.index.find(key);
       return now !== null && now.recordAt === recordAt && equalBallots(now.accepted, entry.accepted);
     };
-    const stored = this.#log.holds(recordAt) ? await this.#log.read(recordAt, recordBytes) : null;
+    const stored = this.#log.holds(recordAt) ? await readTwice(() => this.#log.read(recordAt, recordBytes), pause) : null;
     const loaded = stored === null ? null : parseAccepted(stored, recordBytes);
     if (loaded === null) {
       if (!isSame()) return { bytes: recordBytes, isSound: true };
