@@ -65,10 +65,10 @@ export class SegmentCensus {
   }
 }
 
-/** Segments that the census doesn't name at all and that end at or before `position`. */
+/** Segments that the census doesn't name at all and that end before `position`: at one that ends there, a start from `position` begins. */
 export function unnamedSegments(segments: LogSegments, census: SegmentCensus, position: number): readonly number[] {
   return segments.all()
-    .filter(({ number, end }) => end !== null && end <= position && census.liveBytes(number) === 0)
+    .filter(({ number, end }) => end !== null && end < position && census.liveBytes(number) === 0)
     .map(({ number }) => number);
 }
 

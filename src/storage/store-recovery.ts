@@ -18,6 +18,7 @@ import { checkpointName, isUnfinishedCheckpoint, parseCheckpointName } from './c
 import { readCheckpoint, type CheckpointRead } from './checkpoint-reader.ts';
 import type { Checkpoint } from './checkpoint-writer.ts';
 import type { LogEnd } from './log.ts';
+import { BODY_IN_FILE } from './log-format.ts';
 import { recoverLog, type BatchBytes, type LogDamage, type LogRecovered } from './log-recovery.ts';
 import { LogSegments } from './log-segments.ts';
 import { SegmentCensus } from './segment-census.ts';
@@ -70,18 +71,25 @@ export async function recoverStore(deps: StoreRecoveryDeps, options: StoreRecove
     const state = deps.newState();
     const read = await readCheckpoint(disk, file, options, state, clock.monotonicNow());
     if (read.kind === 'newer') return read;
-    if (read.kind === 'read') return repeatLog(deps, options, state, read, unfinished);
+    if (read.kind === 'read') return repeatLog(deps, options, { state, start: read, unfinished, isOutdated: damage !== null });
     damage ??= { ...read, file };
     log.error('a checkpoint cannot be read: an older one and more of the log are used', { file, offset: read.offset, detail: read.detail });
   }
-  const outcome = await repeatLog(deps, options, deps.newState(), null, unfinished);
+  const outcome = await repeatLog(deps, options, { state: deps.newState(), start: null, unfinished, isOutdated: damage !== null });
   if (outcome.kind !== 'damaged' || damage === null) return outcome;
   return { ...damage, detail: `${damage.detail}; without a checkpoint: ${outcome.file}: ${outcome.detail}` };
 }
 
-async function repeatLog(
-  deps: StoreRecoveryDeps, options: StoreRecoveryOptions, state: StoreState, start: CheckpointRead | null, unfinished: readonly string[],
-): Promise<StoreRecoveryOutcome> {
+interface From {
+  readonly state: StoreState;
+  /** Null: the log's begin. */
+  readonly start: CheckpointRead | null;
+  readonly unfinished: readonly string[];
+  /** There is a later checkpoint, which can't be read. */
+  readonly isOutdated: boolean;
+}
+
+async function repeatLog(deps: StoreRecoveryDeps, options: StoreRecoveryOptions, { state, start, unfinished, isOutdated }: From): Promise<StoreRecoveryOutcome> {
   const recovered = await recoverLog(deps.disk, options, start, (record, at, bodyBytes) => {
     state.apply(record, at, bodyBytes, deps.clock.monotonicNow());
   });
@@ -89,6 +97,7 @@ async function repeatLog(
   const { end, cutBytes, lastBatch } = recovered;
   state.names.seal();
   const segments = new LogSegments(recovered.segments);
+  if (isOutdated) dropGoneStaged(state, segments);
   const census = censusOf(state, segments);
   if (census.dangling !== null) {
     await segments.close();
@@ -96,6 +105,18 @@ async function repeatLog(
   }
   const checkpoint = start === null ? null : { position: start.position, bytes: start.bytes };
   return { kind: 'recovered', state, segments, end, census, checkpoint, cutBytes, lastBatch, leftovers: leftoversOf(recovered, unfinished) };
+}
+
+/**
+ * A staged body ends without a word in the log, and a later checkpoint may have let its segment go. Nobody counts on it: an
+ * ACCEPT fetches it from another holder.
+ */
+function dropGoneStaged(state: StoreState, segments: LogSegments): void {
+  const { ids, locations } = state.stagedNow();
+  locations.forEach(({ at }, i) => {
+    const bodyId = ids[i];
+    if (bodyId !== undefined && at !== BODY_IN_FILE && segments.find(at) === null) state.forgetBody(null, bodyId, at);
+  });
 }
 
 function censusOf(state: StoreState, segments: LogSegments): SegmentCensus {

@@ -5,6 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ClusterId } from '../../../src/domain/ids.ts';
 import type { Layout } from '../../../src/domain/layout.ts';
+import { STAGING_TTL_MS } from '../../../src/domain/limits.ts';
 import type { Position } from '../../../src/domain/ring-position.ts';
 import type { Random } from '../../../src/ports/random.ts';
 import type { SimDisk } from '../../../src/sim/sim-disk.ts';
@@ -13,7 +14,7 @@ import { KeyIndex, NOTHING_ACCEPTED } from '../../../src/storage/key-index.ts';
 import type { ObjectStore, ObjectStoreOptions } from '../../../src/storage/object-store.ts';
 import { dumpOf, type StagedBody } from './store-dump.ts';
 import { arc, ballot, bodyId, DIRECTORY, keyAt, liveRecord, node, opened, openStore, tombstone } from './store-fixture.ts';
-import { testRandom, testSimDisk } from './test-disk.ts';
+import { testClock, testRandom, testSimDisk } from './test-disk.ts';
 import { silentLog } from '../../support/silent-log.ts';
 
 
@@ -26,6 +27,7 @@ const OFTEN: Partial<ObjectStoreOptions> = {
 const keyOf = (n: number): ReturnType<typeof keyAt> => keyAt((n * 0x1234_5678_9ab) % 2 ** 48, n);
 const bodyOf = (n: number): Buffer => Buffer.alloc((n * 37) % 300, n & 255);
 const turn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
+const turns = async (count: number): Promise<void> => { for (let i = 0; i < count; i++) await turn(); };
 
 const layoutOf = (epoch: number): Layout => ({
   clusterId: node(1) as string as ClusterId, epoch, keyBits: 48, replicas: 3, tokensPerNode: 1, candidatesPerToken: 1,
@@ -137,6 +139,55 @@ describe('a checkpoint', () => {
       expect(errors).toEqual(['a checkpoint cannot be read: an older one and more of the log are used']);
       expect(await dumpOf(store, staged)).toEqual(dump);
     }
+  });
+
+  test('that is damaged after staged bodies ended and their segments went costs only them', async () => {
+    const disk = testSimDisk('expired');
+    const clock = testClock();
+    const store = await opened(disk.boot(), OFTEN, { clock });
+    for (let n = 1; n <= 40; n++) await store.stage(keyOf(n), bodyId(n), Buffer.alloc(300, n));
+    for (let n = 100; n < 140; n++) await store.promise(keyOf(n), 'n', ballot(n), null);
+    store.checkpointSoon();
+    await turns(20);
+    clock.advance(2 * STAGING_TTL_MS);
+    // The one that is written now names none of the bodies, and with it go their segments; the one before still does.
+    for (let n = 140; n < 400 && store.upkeep().removedSegments === 0; n++) {
+      await store.promise(keyOf(n), 'x'.repeat(100), ballot(n), null);
+      await turns(2);
+    }
+    expect(store.upkeep().removedSegments).toBeGreaterThan(0);
+    const dump = await dumpOf(store);
+    await store.close();
+    const newest = namesOf(disk, '.ckpt').sort().at(-1) ?? '';
+    expect(namesOf(disk, '.ckpt')).toHaveLength(2);
+    disk.flipBit(newest, 100, 3);
+    const again = await opened(disk.boot(), OFTEN, { clock: testClock() });
+    expect(await dumpOf(again)).toEqual(dump);
+    for (let n = 1; n <= 40; n++) expect(again.holdsBody(keyOf(n), bodyId(n))).toBe(await again.readBody(keyOf(n), bodyId(n), 0, 300) !== null);
+    await again.close();
+  });
+
+  test('keeps the segment that ends where it was taken, until the next one', async () => {
+    const disk = testSimDisk('end');
+    let store = await opened(disk.boot(), OFTEN);
+    // Promises of one name, which leave nothing alive behind them; a batch each, so that segments end everywhere.
+    for (let n = 1; n <= 2000; n++) {
+      await store.promise(keyOf(1), 'n'.repeat(1 + n % 50), ballot(n), null);
+      await turns(1);
+      if (n % 100 !== 0) continue;
+      const dump = await dumpOf(store);
+      const copy = testSimDisk('copy');
+      copy.restore(disk.takeSnapshot());
+      const checkpoints = namesOf(copy, '.ckpt').sort();
+      if (checkpoints.length < 2) continue;
+      copy.flipBit(checkpoints.at(-1) ?? '', 100, 3);
+      const again = await opened(copy.boot(), OFTEN);
+      expect(await dumpOf(again)).toEqual(dump);
+      await again.close();
+    }
+    await store.close();
+    store = await opened(disk.boot(), OFTEN);
+    await store.close();
   });
 
   test('that is cut short, or has bytes behind its end, counts as damaged', async () => {
