@@ -3,7 +3,8 @@
  * name and M, holds the node id that was made with the empty disk, the number of the present boot, and the salt of the log's
  * checksums. Replaced as a whole: written beside, synced, renamed, directory synced.
  *
- * A missing identity means an empty disk only when there is no log either; everything else that can't be read is damage.
+ * A missing identity means an empty disk only when there is no log either, and a missing log a new node only when there never was
+ * one; everything else that can't be read is damage.
  * Source: protocol sections A.3 and F.2 "Never delete on doubt".
  */
 import { crc32 } from 'node:zlib';
@@ -29,6 +30,8 @@ export interface Identity {
   readonly logSalt: string;
   /** Directory of the log below the node's: `log`, but for renewed identities. */
   readonly logName: string;
+  /** Something of this identity's log was durable once: a log without a segment is damage from then on, not a new node's. */
+  readonly hasLog: boolean;
   /** Members of the ring that a renewed identity has to join again (see identity-renewal.ts); empty for all others. */
   readonly rejoin: readonly string[];
 }
@@ -66,8 +69,8 @@ export async function writeIdentity(disk: Disk, directory: string, identity: Ide
 }
 
 export function identityText(identity: Identity): string {
-  const { name, keyBits, nodeId, boot, logSalt, logName, rejoin } = identity;
-  const line = JSON.stringify({ format: IDENTITY_FORMAT_VERSION, name, keyBits, nodeId, boot, logSalt, ...(logName === FIRST_LOG_NAME ? {} : { logName, rejoin }) });
+  const { name, keyBits, nodeId, boot, logSalt, logName, hasLog, rejoin } = identity;
+  const line = JSON.stringify({ format: IDENTITY_FORMAT_VERSION, name, keyBits, nodeId, boot, logSalt, ...(hasLog && { hasLog }), ...(logName === FIRST_LOG_NAME ? {} : { logName, rejoin }) });
   return `${line}\ncrc32 ${checksum(line)}\n`;
 }
 
@@ -85,16 +88,16 @@ function parseIdentity(text: string): IdentityOutcome {
     return damaged('it is no JSON');
   }
   if (typeof value !== 'object' || value === null) return damaged('it is no JSON object');
-  const { format, name, keyBits, nodeId, boot, logSalt, logName = FIRST_LOG_NAME, rejoin = [] } = value as Record<string, unknown>;
+  const { format, name, keyBits, nodeId, boot, logSalt, logName = FIRST_LOG_NAME, hasLog = false, rejoin = [] } = value as Record<string, unknown>;
   // Before the checksum, which a newer version may compute otherwise.
   if (typeof format === 'number' && format > IDENTITY_FORMAT_VERSION) return { kind: 'newer', version: format };
   if (crcLine !== `crc32 ${checksum(line)}`) return damaged('its checksum is wrong');
   if (
     typeof name !== 'string' || typeof keyBits !== 'number' || typeof nodeId !== 'string' || !isIdText(nodeId) ||
     typeof boot !== 'number' || !Number.isSafeInteger(boot) || typeof logSalt !== 'string' || !/^[0-9a-f]{16}$/.test(logSalt) ||
-    typeof logName !== 'string' || !/^log(-[0-9a-f]{32})?$/.test(logName) || !Array.isArray(rejoin) || !rejoin.every((address) => typeof address === 'string')
+    typeof logName !== 'string' || !/^log(-[0-9a-f]{32})?$/.test(logName) || typeof hasLog !== 'boolean' || !Array.isArray(rejoin) || !rejoin.every((address) => typeof address === 'string')
   ) {
     return damaged('a field is missing or wrong');
   }
-  return { kind: 'identity', identity: { name, keyBits, nodeId: nodeId as NodeId, boot, logSalt, logName, rejoin } };
+  return { kind: 'identity', identity: { name, keyBits, nodeId: nodeId as NodeId, boot, logSalt, logName, hasLog, rejoin } };
 }

@@ -19,5 +19,5 @@ export async function renewIdentity(deps: { readonly disk: Disk; readonly random
   if (found.kind !== 'identity') return;
   const { name, keyBits } = found.identity;
   const nodeId = random.hex(16) as NodeId;
-  await writeIdentity(disk, directory, { name, keyBits, nodeId, boot: 0, logSalt: random.hex(SALT_BYTES), logName: `log-${nodeId}`, rejoin });
+  await writeIdentity(disk, directory, { name, keyBits, nodeId, boot: 0, logSalt: random.hex(SALT_BYTES), logName: `log-${nodeId}`, hasLog: false, rejoin });
 }

@@ -28,7 +28,7 @@ import { takeInventory, type Inventory } from './body-inventory.ts';
 import { bucketOfKey, bucketsOf } from './bucket-table.ts';
 import { ByteBoundedCache } from './byte-bounded-cache.ts';
 import { HeldBodies } from './held-bodies.ts';
-import type { Identity } from './identity-file.ts';
+import { writeIdentity, type Identity } from './identity-file.ts';
 import type { IndexEntry } from './key-index.ts';
 import { Log, type Appended } from './log.ts';
 import type { LogRecord } from './log-record.ts';
@@ -108,6 +108,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
   readonly #records: ByteBoundedCache<LoadedRecord>;
   readonly #bodies: HeldBodies;
   readonly #space: SpaceGuard;
+  #marking: Promise<void> | null = null;
   /** Peers remembered since the last batch. */
   readonly #unwrittenPeers = new Set<NodeId>();
   readonly recoveredPosition: number;
@@ -153,7 +154,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     this.#log = new Log(
       {
         disk: deps.disk, onFailure: deps.onFailure, onSeal: () => { this.#appendPeers(); },
-        onDurable: () => { this.#upkeep.batchDone(); }, untilRoom: (write) => space.untilRoom(write),
+        onDurable: () => { this.#durable(); }, untilRoom: (write) => space.untilRoom(write),
       },
       { directory: logDirectory, nodeId: identity.nodeId, keyBits: identity.keyBits, salt, segmentBytes: options.segmentBytes },
       segments,
@@ -178,11 +179,26 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     return this.#identity.rejoin;
   }
 
+  #durable(): void {
+    this.#upkeep.batchDone();
+    if (!this.#identity.hasLog) this.#marking ??= this.#markLog();
+  }
+
+  /** Once for each identity, as a rule: from now on a missing log is damage. */
+  async #markLog(): Promise<void> {
+    try {
+      await writeIdentity(this.#deps.disk, this.#options.directory, { ...this.#identity, hasLog: true });
+    } catch (error) {
+      this.#deps.log.warn('the identity could not be written; the next start does it', { detail: String(error) });
+    }
+  }
+
   async close(): Promise<void> {
     await this.#bodies.close();
     await this.#space.close();
     await this.#upkeep.close();
     await this.#log.close();
+    await this.#marking;
     await this.#lock.release();
   }
 

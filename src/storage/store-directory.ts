@@ -90,13 +90,15 @@ async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptio
   }
   const before: Identity = found.kind === 'identity'
     ? found.identity
-    : { name, keyBits, nodeId: random.hex(16) as NodeId, boot: 0, logSalt: random.hex(SALT_BYTES), logName: FIRST_LOG_NAME, rejoin: [] };
-  const identity: Identity = { ...before, boot: before.boot + 1 };
-  const logDirectory = `${directory}/${identity.logName}`;
+    : { name, keyBits, nodeId: random.hex(16) as NodeId, boot: 0, logSalt: random.hex(SALT_BYTES), logName: FIRST_LOG_NAME, hasLog: false, rejoin: [] };
+  const logDirectory = `${directory}/${before.logName}`;
   await disk.makeDirectory(logDirectory);
-  const recovered = await recoverStore(deps, { directory: logDirectory, keyBits, salt: Buffer.from(identity.logSalt, 'hex') });
-  if (recovered.kind === 'damaged') return { ...recovered, nodeId: identity.nodeId, rejoin: identity.rejoin };
+  const recovered = await recoverStore(deps, { directory: logDirectory, keyBits, salt: Buffer.from(before.logSalt, 'hex') });
+  if (recovered.kind === 'damaged') return { ...recovered, nodeId: before.nodeId, rejoin: before.rejoin };
   if (recovered.kind !== 'recovered') return recovered;
+  const hasLog = recovered.segments.last() !== null;
+  if (before.hasLog && !hasLog) return { kind: 'damaged', file: logDirectory, offset: 0, detail: 'the log is missing', nodeId: before.nodeId, rejoin: before.rejoin };
+  const identity: Identity = { ...before, boot: before.boot + 1, hasLog };
   try {
     await writeIdentity(disk, directory, identity);
     await settleTail(deps, logDirectory, recovered);

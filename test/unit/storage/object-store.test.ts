@@ -4,6 +4,7 @@ import type { ClusterId } from '../../../src/domain/ids.ts';
 import type { Layout } from '../../../src/domain/layout.ts';
 import { INLINE_BODY_BYTES_MAX, STAGING_TTL_MS } from '../../../src/domain/limits.ts';
 import type { Position } from '../../../src/domain/ring-position.ts';
+import { readIdentity, writeIdentity } from '../../../src/storage/identity-file.ts';
 import { BATCH_BYTES_MAX } from '../../../src/storage/log-format.ts';
 import type { ObjectStore } from '../../../src/storage/object-store.ts';
 import { arc, ballot, bodyId, DIRECTORY, keyAt, liveRecord, node, opened, openStore, tombstone } from './store-fixture.ts';
@@ -350,6 +351,48 @@ describe('opening', () => {
     const door = disk.boot();
     await door.remove(`${DIRECTORY}/node.json`);
     expect(await openStore(door)).toMatchObject({ kind: 'damaged', file: `${DIRECTORY}/node.json` });
+  });
+
+  test.each(['at once', 'after another start'])('never starts empty when the log is gone but the identity is not: %s', async (when) => {
+    const disk = testSimDisk('1');
+    let store = await opened(disk.boot());
+    await put(store);
+    await store.close();
+    if (when === 'after another start') {
+      store = await opened(disk.boot());
+      await store.close();
+    }
+    const door = disk.boot();
+    for (const path of [...disk.snapshot().keys()].filter((path) => path.startsWith(`${DIRECTORY}/log/`))) await door.remove(path);
+    await door.syncDirectory(`${DIRECTORY}/log`);
+    expect(await openStore(door)).toMatchObject({ kind: 'damaged', file: `${DIRECTORY}/log`, nodeId: store.nodeId });
+  });
+
+  test('an identity of a version that left no mark of its log opens, and gets one', async () => {
+    const disk = testSimDisk('1');
+    const store = await opened(disk.boot());
+    await put(store);
+    await store.close();
+    const door = disk.boot();
+    const found = await readIdentity(door, DIRECTORY);
+    if (found.kind !== 'identity') throw new Error(found.kind);
+    expect(found.identity.hasLog).toBe(true);
+    await writeIdentity(door, DIRECTORY, { ...found.identity, hasLog: false });
+    const again = await opened(disk.boot());
+    expect(again.head(key)?.kind).toBe('object');
+    await again.close();
+    expect(await readIdentity(disk.boot(), DIRECTORY)).toMatchObject({ identity: { hasLog: true, nodeId: store.nodeId } });
+  });
+
+  test('a start that ended before anything was stored is no damage', async () => {
+    const disk = testSimDisk('1');
+    const store = await opened(disk.boot());
+    await store.close();
+    const again = await opened(disk.boot());
+    expect(again.nodeId).toBe(store.nodeId);
+    await put(again);
+    await again.close();
+    expect((await openStore(disk.boot())).kind).toBe('opened');
   });
 
   test('a missing segment is damage', async () => {
