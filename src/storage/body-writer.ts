@@ -48,6 +48,8 @@ export class BodyFileWriter implements BodyWriter {
   readonly #file: DiskFile;
   readonly #hash = createHash('sha256');
   readonly #sums = new BinaryWriter(64);
+  /** Bytes of them that are in their file. */
+  #sumsWritten = 0;
   #length = 0;
   /** Up to where the file was synced, or is being. */
   #syncedTo = 0;
@@ -88,7 +90,8 @@ export class BodyFileWriter implements BodyWriter {
   async append(bytes: Buffer): Promise<void> {
     this.#assertUsable();
     const written = this.#file.write(this.#length, [bytes]);
-    this.#writing = Promise.allSettled([this.#writing, written]);
+    // Without its value: that would hold the one before, and so on back to the first chunk.
+    this.#writing = Promise.allSettled([this.#writing, written]).then(() => undefined);
     this.#note(bytes);
     try {
       await written;
@@ -154,6 +157,7 @@ export class BodyFileWriter implements BodyWriter {
       if (chunk.length !== chunkBytes || crc32(chunk) !== sums.readUInt32BE(at)) break;
       this.#note(chunk);
     }
+    this.#sumsWritten = this.#sums.length;
     this.#syncedTo = this.#length;
     await this.#file.truncate(this.#length);
   }
@@ -190,13 +194,22 @@ export class BodyFileWriter implements BodyWriter {
     }
   }
 
-  /** Replaces the file of checksums; never synced itself, for what it says is checked. */
+  /**
+   * Writes the checksums that aren't in their file yet: all of them each time would be the square of the length in the end.
+   * Never synced itself, for what it says is checked: what a crash takes out of its middle costs the chunks from there on.
+   */
   async #writeSums(): Promise<void> {
     const { disk } = this.#deps;
     const path = sumsPath(this.#options.directory, this.#options.bodyId);
-    const file = (await openIfThere(disk, path, 'update')) ?? (await disk.open(path, 'create'));
+    let file = await openIfThere(disk, path, 'update');
+    if (file === null) {
+      file = await disk.open(path, 'create');
+      this.#sumsWritten = 0;
+    }
     try {
-      await file.write(0, [Buffer.from(this.#sums.finish())]);
+      const added = Buffer.from(this.#sums.view(this.#sumsWritten));
+      await file.write(this.#sumsWritten, [added]);
+      this.#sumsWritten += added.length;
     } finally {
       await file.close();
     }

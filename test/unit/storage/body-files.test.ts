@@ -1,9 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { BODY_LIMITS } from '../../../src/domain/body-limits.ts';
 import type { BodyId } from '../../../src/domain/ids.ts';
 import type { ObjectKey } from '../../../src/domain/ring-position.ts';
 import type { LiveRecord } from '../../../src/domain/stored-object.ts';
+import type { Disk } from '../../../src/ports/disk.ts';
+import { SUM_BYTES } from '../../../src/storage/body-format.ts';
 import type { ObjectStore } from '../../../src/storage/object-store.ts';
 import type { BodyWriter } from '../../../src/storage/register-store.ts';
 import { arc, ballot, bodyId, DIRECTORY, keyAt, liveRecord, node, opened, tombstone } from './store-fixture.ts';
@@ -17,6 +20,13 @@ const key = keyAt(0x123456789abc, 7);
 /** Bytes that differ from chunk to chunk and from body to body. */
 const bytesOf = (n: number, size: number): Buffer => Buffer.from(Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8) * 13 + n) & 255));
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+/** The checksums of its chunks, one after the other. */
+function sumsFor(bytes: Buffer): Buffer {
+  const sums = Buffer.alloc((bytes.length / CHUNK) * SUM_BYTES);
+  for (let i = 0; i * CHUNK < bytes.length; i++) sums.writeUInt32BE(crc32(bytes.subarray(i * CHUNK, (i + 1) * CHUNK)), i * SUM_BYTES);
+  return sums;
+}
+
 const pathOf = (id: BodyId): string => `${DIRECTORY}/bodies/${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`;
 
 function largeRecord(n: number, bytes: Buffer, version = n): LiveRecord {
@@ -50,6 +60,25 @@ const filesUnder = (disk: ReturnType<typeof testSimDisk>, directory: string): st
 
 /** Lets what the store does in the background go on. */
 const settle = async (): Promise<void> => { for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve)); };
+
+const sumsOf = (id: BodyId): string => `${DIRECTORY}/staging/${id}.sums`;
+
+/** Adds up what is written to files of checksums. */
+function countSums(disk: Disk): () => number {
+  let bytes = 0;
+  const open = disk.open.bind(disk);
+  disk.open = async (path, mode) => {
+    const file = await open(path, mode);
+    if (!path.endsWith('.sums')) return file;
+    const write = file.write.bind(file);
+    file.write = (position, chunks) => {
+      for (const chunk of chunks) bytes += chunk.length;
+      return write(position, chunks);
+    };
+    return file;
+  };
+  return () => bytes;
+}
 
 /** What a killed process leaves where the power stays on: everything it wrote. */
 async function killed(disk: ReturnType<typeof testSimDisk>): Promise<ReturnType<typeof testSimDisk>> {
@@ -190,6 +219,57 @@ describe('a writer', () => {
     const again = await writerOf(await opened((await killed(disk)).boot(), OPTIONS), 1);
     expect(again.length).toBeGreaterThanOrEqual(192 * CHUNK);
     expect(again.length).toBeLessThan(200 * CHUNK);
+    await appendFrom(again, bytes);
+    expect(await again.finish({ size: bytes.length, sha256: sha256(bytes) })).toBe('held');
+  });
+
+  test('writes each checksum once, however long the body is', async () => {
+    const disk = testSimDisk('1');
+    const door = disk.boot();
+    const sumsBytes = countSums(door);
+    const store = await opened(door, OPTIONS);
+    const bytes = bytesOf(1, 1000 * CHUNK);
+    const writer = await writerOf(store, 1);
+    await appendFrom(writer, bytes, 650 * CHUNK);
+    await settle();
+    expect(sumsBytes()).toBeGreaterThanOrEqual(640 * SUM_BYTES);
+    expect(sumsBytes()).toBeLessThan(650 * SUM_BYTES);
+    await writer.abort('keep');
+    expect(sumsBytes()).toBe(650 * SUM_BYTES);
+    const again = await writerOf(store, 1);
+    expect(again.length).toBe(650 * CHUNK);
+    await appendFrom(again, bytes);
+    await again.abort('keep');
+    expect(sumsBytes()).toBe(1000 * SUM_BYTES);
+    expect(disk.snapshot().get(sumsOf(bodyId(1)))).toEqual(sumsFor(bytes));
+  });
+
+  test.each(['is behind', 'is gone', 'could not be written'] as const)('completes a file of checksums that %s', async (what) => {
+    const disk = testSimDisk('1');
+    const door = disk.boot();
+    const store = await opened(door, OPTIONS);
+    const bytes = bytesOf(1, 300 * CHUNK);
+    let writer = await writerOf(store, 1);
+    await appendFrom(writer, bytes, 150 * CHUNK);
+    await settle();
+    if (what === 'is behind') {
+      await writer.abort('keep');
+      disk.flipBit(`${DIRECTORY}/staging/${bodyId(1)}`, 70 * CHUNK + 9, 2);
+      writer = await writerOf(store, 1);
+      expect(writer.length).toBe(70 * CHUNK);
+      // Their checksums are others than those that the file still has from there on.
+      bytes.fill(1, 70 * CHUNK);
+    }
+    if (what === 'is gone') await door.remove(sumsOf(bodyId(1)));
+    if (what === 'could not be written') disk.failNext('write', 'EIO', 0, '.sums');
+    const appended = appendFrom(writer, bytes, 290 * CHUNK);
+    if (what === 'could not be written') await expect(appended).rejects.toMatchObject({ code: 'DHT_ERR_DISK_FAILED' });
+    else await appended;
+    const { length } = writer;
+    await writer.abort('keep');
+    expect(disk.snapshot().get(sumsOf(bodyId(1)))).toEqual(sumsFor(bytes.subarray(0, length)));
+    const again = await writerOf(store, 1);
+    expect(again.length).toBe(length);
     await appendFrom(again, bytes);
     expect(await again.finish({ size: bytes.length, sha256: sha256(bytes) })).toBe('held');
   });
