@@ -269,6 +269,8 @@ export async function assembleNode(
     coordinator.stop();
   };
   const close = async (): Promise<void> => {
+    // On a full volume others here wait for the log.
+    await store.endWaiting();
     await Promise.all([caller.stop(), server.stop(), staging.stop()]);
     await scrub.stop();
     await store.close();

@@ -193,9 +193,15 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
     }
   }
 
+  /** Changes that wait for room on a full volume fail, their outcome unknown; so does every later one that meets no room. */
+  endWaiting(): Promise<void> {
+    return this.#space.close();
+  }
+
   async close(): Promise<void> {
+    // First: what the bodies have in the background may wait for a change that waits for room.
+    await this.endWaiting();
     await this.#bodies.close();
-    await this.#space.close();
     await this.#upkeep.close();
     await this.#log.close();
     await this.#marking;

@@ -114,7 +114,7 @@ export class SpaceGuard {
           await write();
           return;
         } catch (error) {
-          if (!isFull(error) || this.#isClosed) throw error;
+          if (!isFull(error) || (this.#isClosed && this.#ballastBytes === 0)) throw error;
         }
         this.#level = 'read-only';
         if (this.#ballastBytes > 0) {

@@ -583,6 +583,29 @@ describe('at start', () => {
   });
 });
 
+describe('a store that closes while its log waits for room', () => {
+  test('ends, and keeps the file of a body whose removal was not durable', async () => {
+    const disk = testSimDisk('1');
+    const clock = testClock();
+    const store = await opened(disk.boot(), OPTIONS, { clock });
+    await putFile(store, 1, bytesOf(1, 3000));
+    await settle();
+    disk.setUsedPart(1);
+    const refused = [store.accept(key, 'name 1', ballot(2), tombstone(ballot(2))), ...Array.from({ length: 60 }, (_, i) => store.promise(keyAt(i), 'x'.repeat(500), ballot(9), null))]
+      .map((change) => change.then(() => 'durable', () => 'refused'));
+    await settle();
+    expect(store.spaceView().isStalled).toBe(true);
+    const ended = await Promise.race([store.close().then(() => 'closed'), new Promise((resolve) => { setTimeout(() => { resolve('still open'); }, 500); })]);
+    expect(ended).toBe('closed');
+    expect(new Set(await Promise.all(refused))).toEqual(new Set(['refused']));
+    disk.setUsedPart(null);
+    const again = await opened(disk.boot(), OPTIONS, { clock });
+    expect(again.head(key)?.kind).toBe('object');
+    expect((await again.readBody(key, bodyId(1), 0, 3000))?.bytes).toEqual(bytesOf(1, 3000));
+    await again.close();
+  });
+});
+
 describe('rot', () => {
   const bytes = bytesOf(1, 5 * CHUNK + 100);
   const tableAt = bytes.length;
