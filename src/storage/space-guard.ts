@@ -60,6 +60,10 @@ const BALLAST_PART = 64;
 /** Bytes of one random block; a piece is made of different ones. */
 const BLOCK_BYTES = 64 * 1024;
 
+export function ballastPath(directory: string): string {
+  return `${directory}/ballast`;
+}
+
 export class SpaceGuard {
   readonly #deps: SpaceGuardDeps;
   readonly #options: SpaceGuardOptions;
@@ -146,7 +150,7 @@ export class SpaceGuard {
   }
 
   get #path(): string {
-    return `${this.#options.directory}/ballast`;
+    return ballastPath(this.#options.directory);
   }
 
   async #dropBallast(): Promise<void> {

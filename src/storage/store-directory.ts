@@ -16,9 +16,11 @@ import type { Clock } from '../ports/clock.ts';
 import type { Disk, DiskLock } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
 import type { Random } from '../ports/random.ts';
+import { isFull, removeIfThere } from './body-disk.ts';
 import { FIRST_LOG_NAME, readIdentity, writeIdentity, type Identity } from './identity-file.ts';
 import { parseCheckpointName } from './checkpoint-format.ts';
 import { parseSegmentName, SALT_BYTES } from './log-format.ts';
+import { ballastPath } from './space-guard.ts';
 import { recoverStore, type StoreRecovered } from './store-recovery.ts';
 import type { StoreState } from './store-state.ts';
 
@@ -100,12 +102,24 @@ async function openLocked(deps: StoreDirectoryDeps, options: StoreDirectoryOptio
   if (before.hasLog && !hasLog) return { kind: 'damaged', file: logDirectory, offset: 0, detail: 'the log is missing', nodeId: before.nodeId, rejoin: before.rejoin };
   const identity: Identity = { ...before, boot: before.boot + 1, hasLog };
   try {
-    await writeIdentity(disk, directory, identity);
+    await writeWithRoom(deps, directory, () => writeIdentity(disk, directory, identity));
     await settleTail(deps, logDirectory, recovered);
     return { kind: 'opened', opened: { identity, logDirectory, recovered, lock } };
   } catch (error) {
     await recovered.segments.close();
     throw error;
+  }
+}
+
+/** What a start has to write finds room on a volume that others have filled: the space kept for deletes is given up for it. */
+async function writeWithRoom({ disk, log }: StoreDirectoryDeps, directory: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    log.warn('the volume is full: the space kept for deletes is used for the start', { directory });
+    await removeIfThere(disk, ballastPath(directory));
+    await write();
   }
 }
 

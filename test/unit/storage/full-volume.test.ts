@@ -75,6 +75,29 @@ describe('a full volume', () => {
     await again.close();
   });
 
+  test('filled by others while the node was down, costs it the ballast at its start and not the start', async () => {
+    const clock = testClock();
+    const disk = diskOf(16 * MIB);
+    const space = { ...storeOptions.space, ballastBytes: 64 * 1024, ballastPieceBytes: 16 * 1024 };
+    const store = await opened(disk.boot(), { space }, { clock });
+    await put(store, 1, 20_000);
+    for (let i = 0; i < 20; i++) { clock.advance(500); await turns(); }
+    await store.close();
+    const door = disk.boot();
+    const other = await door.open('/data/other', 'create');
+    const { freeBytes } = await door.space('/data');
+    await other.write(0, [Buffer.alloc(freeBytes)]);
+    await other.sync();
+    await expect(other.write(freeBytes, [Buffer.alloc(1)])).rejects.toMatchObject({ code: 'ENOSPC' });
+    await other.close();
+    const again = await opened(disk.boot(), { space }, { clock });
+    expect(disk.snapshot().has(`${DIRECTORY}/ballast`)).toBe(false);
+    expect(isStored(again, 1)).toBe(true);
+    await again.accept(keyAt(1000), 'file 1', ballot(21), tombstone(ballot(21)));
+    await again.close();
+    expect((await opened(disk.boot(), { space }, { clock })).head(keyAt(1000))?.kind).toBe('tombstone');
+  });
+
   test('without a ballast: the change waits, others are refused, and it goes on without a restart', async () => {
     const clock = testClock();
     const disk = diskOf(4 * MIB);
