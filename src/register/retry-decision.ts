@@ -43,7 +43,7 @@ export function decideRetry(opId: OpId, sent: SentProposal, current: ObjectRecor
  * Along a lineage versions rise without gaps in the history, for each write goes above what it builds on. A key that was
  * written often has a full history for good: without the second question one other write in between made its outcome unknown.
  */
-function isKnownSince({ ops }: ObjectRecord, ballot: Ballot): boolean {
+export function isKnownSince({ ops }: ObjectRecord, ballot: Ballot): boolean {
   const [oldest] = ops;
   return ops.length < OPS_KEPT_MAX || (oldest !== undefined && compareBallots(oldest.version, ballot) < 0);
 }

@@ -13,7 +13,8 @@
  * Invariants: nothing is proposed but on the highest accepted value of a quorum of promises; what is reported (a stored
  * result, a failed condition) rests on a value that is chosen, by equal ballots or by accepting it again; after an
  * ACCEPT of the operation's own record has left, no end claims that nothing changed unless a later ballot is chosen:
- * a replica outside the quorum may hold the early one, and only a chosen later ballot buries it.
+ * a replica outside the quorum may hold the early one, and only a chosen later ballot buries it; an operation that may have
+ * been asked for twice isn't applied once the history no longer tells whether the other one was.
  * Source: [CASPaxos] "The protocol"; protocol rules R4 to R9, section C.4.
  */
 import { assertNever } from '../domain/assert.ts';
@@ -24,7 +25,7 @@ import type { ObjectRecord, OpResult } from '../domain/stored-object.ts';
 import { JointQuorum, votingSets, type ReplicaSets } from './joint-quorum.ts';
 import { buildRecord, findOp, isConditionMet, type DeleteIntent, type PutIntent, type WriteIntent } from './proposal.ts';
 import { bodyIdOf, type AcceptedValue } from './read-decision.ts';
-import { decideRetry, type SentProposal } from './retry-decision.ts';
+import { decideRetry, isKnownSince, type SentProposal } from './retry-decision.ts';
 
 /** A replica's reply to PREPARE. */
 export interface PromiseReport {
@@ -66,6 +67,7 @@ export class WriteOperation {
   #phase: 'idle' | 'preparing' | 'accepting' | 'finished' = 'idle';
   #ballot: Ballot = ZERO_BALLOT;
   #doubtful = NOBODY;
+  #heard: Ballot | null = null;
   #promises!: JointQuorum;
   #accepts!: JointQuorum;
   #atHighest!: JointQuorum;
@@ -94,12 +96,14 @@ export class WriteOperation {
 
   /**
    * Starts a round; the caller sends PREPARE to all replicas. `doubtful`: nodes that probably don't answer; after a
-   * refusal the round isn't held up by them.
+   * refusal the round isn't held up by them. `heard`: when this operation was asked for, if the same one may have been asked
+   * for elsewhere since; it isn't applied where the history since then may have forgotten it.
    */
-  begin(ballot: Ballot, sets: ReplicaSets, doubtful: ReadonlySet<NodeId>): void {
+  begin(ballot: Ballot, sets: ReplicaSets, doubtful: ReadonlySet<NodeId>, heard: Ballot | null = null): void {
     this.#phase = 'preparing';
     this.#ballot = ballot;
     this.#doubtful = doubtful;
+    this.#heard = heard;
     this.#sets = votingSets(sets, this.#rules);
     this.#promises = new JointQuorum(this.#sets);
     this.#accepts = new JointQuorum(this.#sets);
@@ -197,6 +201,9 @@ export class WriteOperation {
     if (this.#highest === null && compareBallots(this.#floor, this.#ballot) >= 0) {
       this.#phase = 'idle';
       return { kind: 'retry', refused: this.#floor };
+    }
+    if (this.#rules.idempotentRetry && this.#sent === null && this.#heard !== null && current !== null && !isKnownSince(current, this.#heard)) {
+      return this.#finish({ kind: 'unknown' });
     }
     const record = buildRecord(intent, current, this.#ballot, this.#floor);
     this.#sent = { firstBallot: this.#sent?.firstBallot ?? this.#ballot, baseVersion: current?.version ?? null };

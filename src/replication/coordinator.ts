@@ -40,7 +40,7 @@ import { OperationTimers } from './operation-timers.ts';
 import { OutcomeResolver, type OutcomeResolverOptions } from './outcome-resolver.ts';
 import { ReadRun } from './read-run.ts';
 import { RetryBudget } from './retry-budget.ts';
-import { WriteRun, type ChosenIn, type WriteBody, type WriteEnd } from './write-run.ts';
+import { WriteRun, type Asker, type ChosenIn, type WriteBody, type WriteEnd } from './write-run.ts';
 
 export interface CoordinatorDeps {
   readonly caller: PeerCaller;
@@ -158,11 +158,11 @@ export class Coordinator {
   }
 
   #putRecord(request: Omit<PutRequest, 'body'>, body: RecordBody, staged: WriteBody): Promise<PutOutcome> {
-    const { name, condition, contentType, meta, isAwaited = ALWAYS_AWAITED } = request;
+    const { name, condition, contentType, meta } = request;
     const opId = request.opId ?? (this.#context.random.hex(16) as OpId);
     const intent: WriteIntent = { kind: 'put', opId, condition, body, contentType, meta };
     return new Promise((resolve) => {
-      this.#write(name, intent, staged, isAwaited, (end) => {
+      this.#write(name, intent, staged, this.#askerOf(request), (end) => {
         const op = appliedOp(end);
         if (op === null || end.kind !== 'settled') resolve(this.#failed(this.#failure(name, end)));
         else resolve({ kind: 'stored', isCreated: op.kind === 'created', receipt: receiptOf(name, body, op, end.round) });
@@ -172,10 +172,10 @@ export class Coordinator {
 
   /** Deletes; a name without an object is a success that changes nothing. */
   delete(request: DeleteRequest): Promise<DeleteOutcome> {
-    const { name, isAwaited = ALWAYS_AWAITED } = request;
+    const { name } = request;
     const opId = request.opId ?? (this.#context.random.hex(16) as OpId);
     return new Promise((resolve) => {
-      this.#write(name, { kind: 'delete', opId, condition: request.condition }, null, isAwaited, (end) => {
+      this.#write(name, { kind: 'delete', opId, condition: request.condition }, null, this.#askerOf(request), (end) => {
         if (appliedOp(end) !== null) resolve({ kind: 'deleted', wasPresent: true });
         else if (end.kind === 'settled' && end.result.kind === 'unchanged') resolve({ kind: 'deleted', wasPresent: false });
         else resolve(this.#failed(this.#failure(name, end)));
@@ -243,22 +243,32 @@ export class Coordinator {
     return view !== null && view.strain.full.size > 0 && isTooFull(view, replicaSets(view.layout, hasher(name, view.layout.keyBits)), []);
   }
 
+  #askerOf({ opId, isAwaited = ALWAYS_AWAITED }: { readonly opId: OpId | null; readonly isAwaited?: IsAwaited }): Asker {
+    const { views, clock, ballots } = this.#context;
+    const view = views.current();
+    const isNamed = opId !== null && view !== null;
+    return {
+      isAwaited,
+      heard: isNamed ? { at: clock.monotonicNow(), ballot: { epoch: view.layout.epoch, hlc: ballots.next(clock.wallNow(), 0), nodeId: view.self } } : null,
+    };
+  }
+
   #deadline(): MonotonicMs {
     return plusMs(this.#context.clock.monotonicNow(), this.#options.operationDeadlineMs);
   }
 
   #identity(name: string, above: Ballot, deadline: MonotonicMs, done: (end: WriteEnd) => void): void {
-    const isQueued = this.#inTurn(name, { kind: 'identity' }, null, above, deadline, ALWAYS_AWAITED, done);
+    const isQueued = this.#inTurn(name, { kind: 'identity' }, null, above, deadline, NOBODY_ASKED, done);
     if (!isQueued) done({ kind: 'gave-up', isProposed: false, reason: 'no-quorum' });
   }
 
-  #write(name: string, intent: WriteIntent, body: WriteBody, isAwaited: IsAwaited, done: (end: WriteEnd) => void, refuse: (failure: WriteFailure) => void): void {
+  #write(name: string, intent: WriteIntent, body: WriteBody, asker: Asker, done: (end: WriteEnd) => void, refuse: (failure: WriteFailure) => void): void {
     if (this.#inWork >= this.#options.operationsMax) {
       refuse(this.#failed(overloaded('too many operations in work')));
       return;
     }
     this.#inWork++;
-    const isQueued = this.#inTurn(name, intent, body, ZERO_BALLOT, this.#deadline(), isAwaited, (end) => {
+    const isQueued = this.#inTurn(name, intent, body, ZERO_BALLOT, this.#deadline(), asker, (end) => {
       this.#inWork--;
       done(end);
     });
@@ -267,9 +277,9 @@ export class Coordinator {
     refuse(this.#failed(overloaded('too many writes of this name wait')));
   }
 
-  #inTurn(name: string, intent: WriteIntent, body: WriteBody, above: Ballot, deadline: MonotonicMs, isAwaited: IsAwaited, done: (end: WriteEnd) => void): boolean {
+  #inTurn(name: string, intent: WriteIntent, body: WriteBody, above: Ballot, deadline: MonotonicMs, asker: Asker, done: (end: WriteEnd) => void): boolean {
     return this.#queue.enter(name, () => {
-      new WriteRun(this.#context, name, intent, body, deadline, isAwaited, (end) => {
+      new WriteRun(this.#context, name, intent, body, deadline, asker, (end) => {
         done(end);
         this.#queue.leave(name);
       }).begin(above);
@@ -295,7 +305,7 @@ export class Coordinator {
       case 'precondition-failed':
         return result;
       case 'unknown':
-        return this.#unknown(name, 'the write was proposed, and the history since then does not tell whether it was applied');
+        return this.#unknown(name, 'the history of the object since then does not tell whether the write was applied');
       case 'applied':
       case 'unchanged':
         return this.#unknown(name, 'the operation ended in an unexpected way');
@@ -315,6 +325,7 @@ export class Coordinator {
   }
 }
 
+const NOBODY_ASKED: Asker = { isAwaited: ALWAYS_AWAITED, heard: null };
 const FULL = { code: 'DHT_ERR_DISK_FULL', detail: 'the volumes of too many of the replicas are nearly full; reads and deletes go on' } as const;
 
 function overloaded(detail: string): WriteFailure {

@@ -14,7 +14,7 @@
 import { assertNever } from '../domain/assert.ts';
 import type { Ballot } from '../domain/ballot.ts';
 import type { NodeId } from '../domain/ids.ts';
-import { plusMs, type MonotonicMs } from '../domain/instant.ts';
+import { elapsedMs, plusMs, type MonotonicMs } from '../domain/instant.ts';
 import type { IsAwaited } from '../domain/object-operation.ts';
 import type { Position } from '../domain/ring-position.ts';
 import type { ObjectRecord } from '../domain/stored-object.ts';
@@ -35,6 +35,16 @@ export interface ChosenIn {
   readonly position: Position;
   readonly chosenBy: readonly NodeId[];
 }
+
+/** Who asked for a write. */
+export interface Asker {
+  readonly isAwaited: IsAwaited;
+  /** When, if it named the operation itself and may therefore ask for it again elsewhere; null: it can't. */
+  readonly heard: { readonly at: MonotonicMs; readonly ballot: Ballot } | null;
+}
+
+/** Milliseconds within which nobody is taken to ask again: a key that many write at once would forget those that wait their turn. */
+const ASKED_ONCE_MS = 1_000;
 
 export type WriteEnd =
   | { readonly kind: 'settled'; readonly result: WriteResult; readonly round: ChosenIn }
@@ -72,7 +82,7 @@ export class WriteRun {
   readonly #beginAt: MonotonicMs;
   #deadline: MonotonicMs;
   readonly #operation: WriteOperation;
-  readonly #isAwaited: IsAwaited;
+  readonly #asker: Asker;
   readonly #done: (end: WriteEnd) => void;
   #round: Round | null = null;
   /** Null: no replica lacked a body yet. */
@@ -82,14 +92,14 @@ export class WriteRun {
   #isApplied = false;
 
   /** `done` is called exactly once. */
-  constructor(context: OperationContext, name: string, intent: WriteIntent, body: WriteBody, deadline: MonotonicMs, isAwaited: IsAwaited, done: (end: WriteEnd) => void) {
+  constructor(context: OperationContext, name: string, intent: WriteIntent, body: WriteBody, deadline: MonotonicMs, asker: Asker, done: (end: WriteEnd) => void) {
     this.#context = context;
     this.#name = name;
     this.#body = body;
     this.#beginAt = context.clock.monotonicNow();
     this.#deadline = deadline;
     this.#operation = new WriteOperation(intent, context.rules);
-    this.#isAwaited = isAwaited;
+    this.#asker = asker;
     this.#done = done;
   }
 
@@ -112,7 +122,7 @@ export class WriteRun {
     const round: Round = { isFirstProposal, view, sets, position, ballot, told: null, unsent: null, full: null, missed: null, isChosen: false, open: 0, confirmed: 0 };
     this.#round = round;
     this.#attempt++;
-    this.#operation.begin(ballot, sets, view.unreachable);
+    this.#operation.begin(ballot, sets, view.unreachable, this.#askedAgainSince(clock.monotonicNow()));
     const { intent } = this.#operation;
     const body = Buffer.isBuffer(this.#body) ? this.#body : null;
     const staged = intent.kind === 'put' && body !== null ? { bodyId: intent.body.bodyId, sha256: intent.body.sha256 } : null;
@@ -255,9 +265,14 @@ export class WriteRun {
 
   /** No ACCEPT has left, and the client has gone: it may have written elsewhere meanwhile, so this must not come after that. */
   #endIfAbandoned(isFirstProposal: boolean): boolean {
-    if (!isFirstProposal || this.#isAwaited()) return false;
+    if (!isFirstProposal || this.#asker.isAwaited()) return false;
     this.#end({ kind: 'gave-up', isProposed: false, reason: 'abandoned' });
     return true;
+  }
+
+  #askedAgainSince(now: MonotonicMs): Ballot | null {
+    const { heard } = this.#asker;
+    return heard === null || elapsedMs(heard.at, now) < ASKED_ONCE_MS ? null : heard.ballot;
   }
 
   #end(end: WriteEnd): void {

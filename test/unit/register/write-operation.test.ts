@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { ZERO_BALLOT } from '../../../src/domain/ballot.ts';
 import type { WriteCondition } from '../../../src/domain/object-operation.ts';
 import { ALL_RULES } from '../../../src/domain/rules.ts';
-import type { ObjectRecord } from '../../../src/domain/stored-object.ts';
+import { OPS_KEPT_MAX, type ObjectRecord } from '../../../src/domain/stored-object.ts';
 import type { WriteIntent } from '../../../src/register/proposal.ts';
 import type { AcceptedValue } from '../../../src/register/read-decision.ts';
 import { WriteOperation, type PromiseReport } from '../../../src/register/write-operation.ts';
@@ -36,6 +36,20 @@ describe('a round', () => {
     expect(operation.onAcceptReply(A, 'accepted', ballot(10))).toMatchObject({ kind: 'finished', result: { kind: 'applied', op: { kind: 'created' } } });
     operation.onAcceptReply(B, 'accepted', ballot(10));
     expect(operation.chosenBy).toEqual([C, A, B]);
+  });
+  test.each([
+    ['as old as the request', 4, 'accept'],
+    ['younger, and may have forgotten it', 6, 'finished'],
+  ])('that may be the second of its operation proposes only on a history that tells: %s', (_, from, kind) => {
+    const ops = Array.from({ length: OPS_KEPT_MAX }, (__, i) => ({ opId: opId(`a${i}`), version: ballot(from + i), kind: 'replaced' as const }));
+    const full = value(from + 7, { ...live(ballot(from + 7)), ops });
+    for (const [heard, wanted] of [[ballot(5), kind], [null, 'accept']] as const) {
+      const operation = new WriteOperation(intent(), ALL_RULES);
+      operation.begin(ballot(20), SETS, NOBODY, heard);
+      operation.onPrepareReply(A, promised(full));
+      expect(operation.onPrepareReply(B, promised(full)).kind).toBe(wanted);
+      expect(operation.hasProposed).toBe(wanted === 'accept');
+    }
   });
   test('builds on the highest accepted value of the promises, never on that of a refusal', () => {
     const operation = begun(intent());

@@ -95,6 +95,32 @@ describe('put and get', () => {
       expect(bodyOf(await get(ring, ring.node(1)))).toBe(isApplied ? 'x' : null);
     }
   });
+  test.each([[6, 'stored'], [8, 'unknown'], [30, 'unknown']] as const)('a try that waited while the same write succeeded elsewhere and %i others followed is not applied a second time', async (others, kind) => {
+    const ring = three();
+    ring.interfere = (from, to, request) => (from === ring.node(0).id && from !== to && request.kind === 'prepare' ? 'lose-request' : undefined);
+    const again = (at: number, body: string, id: string): Promise<PutOutcome> =>
+      ring.node(at).coordinator.put({ name: 'n', body: Buffer.from(body), contentType: '', meta: [], condition: { kind: 'none' }, opId: opId(id) });
+    const early = again(0, 'early', 'a');
+    while (ring.clock.nowMs < 1_500) { await drained(); ring.clock.step(); }
+    expect((await ring.clock.until(again(1, 'early', 'a'))).kind).toBe('stored');
+    for (let i = 0; i < others; i++) expect((await ring.clock.until(put(ring, ring.node(1), `other ${i}`))).kind).toBe('stored');
+    ring.interfere = () => undefined;
+    expect((await ring.clock.until(early)).kind).toBe(kind);
+    expect(bodyOf(await get(ring, ring.node(1)))).toBe(`other ${others - 1}`);
+    // Sent again, it is a new write.
+    expect((await ring.clock.until(again(0, 'early', 'a'))).kind).toBe('stored');
+  });
+  test('one that waited just for its turn is applied however often the key is written meanwhile', async () => {
+    const ring = three();
+    for (let i = 0; i < 20; i++) await put(ring, ring.node(1), `before ${i}`);
+    ring.clock.nowMs += 10;
+    ring.interfere = (from, to, request) => (from === ring.node(0).id && from !== to && request.kind === 'prepare' ? 'lose-request' : undefined);
+    const waiting = ring.node(0).coordinator.put({ name: 'n', body: Buffer.from('x'), contentType: '', meta: [], condition: { kind: 'none' }, opId: opId('a') });
+    while (ring.clock.nowMs < 5_000) { await drained(); ring.clock.step(); }
+    ring.interfere = () => undefined;
+    expect((await ring.clock.until(waiting)).kind).toBe('stored');
+    expect(bodyOf(await get(ring, ring.node(1)))).toBe('x');
+  });
   test('a client that goes between the two rounds of its write leaves nothing behind', async () => {
     const ring = three();
     const outcome = ring.clock.until(ring.node(0).coordinator.put({ name: 'n', body: Buffer.from('x'), contentType: '', meta: [], condition: { kind: 'none' }, opId: null, isAwaited: () => ring.sent('prepare') === 0 }));
