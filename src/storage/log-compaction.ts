@@ -37,7 +37,8 @@ export interface LogCompactionDeps {
   readonly pause: (bytes: number) => Promise<void>;
   /** Whether the log is far too long. */
   readonly isBehind: () => boolean;
-  readonly onDamage: (detail: string) => void;
+  /** `key`: of the register that it is a part of; null: of none, or unknown. */
+  readonly onDamage: (detail: string, key: ObjectKey | null) => void;
 }
 
 export interface Compacted {
@@ -141,7 +142,7 @@ class Compaction {
       if (stored === null) {
         // What is there may be read another day, and scrub looks whether it is needed: the segment stays.
         this.#rotten.add(segment.number);
-        this.#deps.onDamage(`the log can't be read at position ${place.at}`);
+        this.#deps.onDamage(`the log can't be read at position ${place.at}`, place.key);
         continue;
       }
       while (!this.#move(place, stored, segment)) await log.commit();
@@ -172,7 +173,7 @@ class Compaction {
       const body = checkBody(stored, place.bytes);
       if (body !== null) return this.#append({ kind: 'move-body', key, bodyId, from: at }, body);
       state.forgetBody(key, bodyId, at);
-      this.#deps.onDamage(`the body at log position ${at} fails its checksum`);
+      this.#deps.onDamage(`the body at log position ${at} fails its checksum`, key);
       return true;
     }
     const entry = key === null ? null : state.index.find(key);
@@ -180,7 +181,7 @@ class Compaction {
     const loaded = parseAccepted(stored, place.bytes);
     if (loaded !== null) return this.#append({ kind: 'move-record', key, name: loaded.name, ballot: entry.accepted, from: at, record: loaded.record }, null);
     this.#rotten.add(segment.number);
-    this.#deps.onDamage(`the record at log position ${at} fails its checksum`);
+    this.#deps.onDamage(`the record at log position ${at} fails its checksum`, key);
     return true;
   }
 

@@ -21,6 +21,7 @@
  * Source: protocol section F.2 "Checkpoint"; [LFS] "Segment cleaning policies".
  */
 import { elapsedMs } from '../domain/instant.ts';
+import type { ObjectKey } from '../domain/ring-position.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Disk } from '../ports/disk.ts';
 import type { Log as OperatorLog } from '../ports/log.ts';
@@ -50,7 +51,8 @@ export interface LogUpkeepDeps {
   readonly log: Log;
   readonly state: StoreState;
   readonly onFailure: (error: unknown) => void;
-  readonly onDamage: (detail: string) => void;
+  /** `key`: of the register that it is a part of; null: of none, or unknown. */
+  readonly onDamage: (detail: string, key: ObjectKey | null) => void;
 }
 
 /** What the upkeep has done since the start, and what it found last. */

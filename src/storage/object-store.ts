@@ -161,7 +161,7 @@ export class ObjectStore implements RegisterStore, NodeStateStore {
       end,
     );
     this.#upkeep = new LogUpkeep(
-      { ...deps, operatorLog: deps.log, log: this.#log, state, onDamage: (detail) => { this.#reportDamage(detail, null); } },
+      { ...deps, operatorLog: deps.log, log: this.#log, state, onDamage: (detail, key) => { this.#reportDamage(detail, key); } },
       { ...options.upkeep, directory: logDirectory, nodeId: identity.nodeId, keyBits: identity.keyBits, salt },
       recovered,
     );

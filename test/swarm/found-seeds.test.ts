@@ -16,6 +16,7 @@ const FOUND: readonly (readonly [seed: number, what: string])[] = [
   [511066, 'a name under the floor of a clock that was far ahead could only be written with unknown outcome'],
   [515674, 'the plan wiped the one voter of a ring of two that a leave left behind'],
   [7018248, 'by the clock of a coordinator that was hours ahead a tombstone was of age, by that of the replica that missed its erasure not yet'],
+  [7015083, 'a record that compaction had found rotten waited for the scrub to be healed'],
   [501479, 'a cut-off sender began a replaced body anew, which takes its time to end'],
 ];
 

@@ -132,8 +132,8 @@ describe('compaction', () => {
 
   test('reports rotten bytes, copies none of them as good ones, and keeps the segment of a rotten record', async () => {
     const disk = testSimDisk('rot');
-    const damage: string[] = [];
-    const store = await opened(disk.boot(), OPTIONS, { onDamage: (detail) => damage.push(detail) });
+    const damage: (ObjectKey | null)[] = [];
+    const store = await opened(disk.boot(), OPTIONS, { onDamage: (_, key) => damage.push(key) });
     for (let n = 0; n < 3; n++) await put(store, keyOf(1000 + n), n + 1);
     await store.flushed();
     const first = `${DIRECTORY}/log/000001.seg`;
@@ -144,6 +144,8 @@ describe('compaction', () => {
     disk.flipBit(first, SEGMENT_HEADER_BYTES + at + 40, 1);
     for (let n = 10; n < 10 * KEYS; n++) await put(store, keyOf(n % KEYS), n + 1);
     await turns(20);
+    // With their keys: they are healed at once, not when the scrub comes by.
+    expect(new Set(damage)).toEqual(new Set([keyOf(1000), keyOf(1001)]));
     expect(damage).toHaveLength(2);
     expect(store.holdsBody(keyOf(1000), bodyId(1))).toBe(false);
     expect(segmentsOf(disk)[0]).toBe(first);
