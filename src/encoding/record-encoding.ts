@@ -48,7 +48,8 @@ export function readRecord(reader: BinaryReader): ObjectRecord {
   if (where > 1) throw new DecodeError(`body place ${where}`);
   const chunkCrcs = reader.list(CHUNK_CRCS_MAX, 4, (r) => r.u32());
   const body: RecordBody = { bodyId, size, sha256, where: where === 0 ? 'inline' : 'file', chunkCrcs };
-  const contentType = reader.text(CONTENT_TYPE_BYTES_MAX);
+  // Twice what is taken: it was counted in characters once, of up to two bytes each, and logs have such records.
+  const contentType = reader.text(2 * CONTENT_TYPE_BYTES_MAX);
   const meta = reader.list(META_BYTES_MAX, 4, (r) => [r.text(META_BYTES_MAX), r.text(META_BYTES_MAX)] as const);
   const createdMs = reader.u64();
   return { kind: 'object', version, lineageFloor, ops, body, contentType, meta, createdMs };

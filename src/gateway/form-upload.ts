@@ -104,7 +104,7 @@ class FormStoring {
     if (name.kind === 'refused') return problem(name);
     if (!PLAIN_ENCODINGS.includes(file.encoding)) return problem({ code: 'DHT_ERR_REQUEST_INVALID', detail: 'The part has a Content-Transfer-Encoding; send its bytes as they are.' });
     const { contentType } = file;
-    if (contentType.length > CONTENT_TYPE_BYTES_MAX) return problem({ code: 'DHT_ERR_REQUEST_INVALID', detail: `The part's Content-Type has more than ${CONTENT_TYPE_BYTES_MAX} bytes.` });
+    if (Buffer.byteLength(contentType) > CONTENT_TYPE_BYTES_MAX) return problem({ code: 'DHT_ERR_REQUEST_INVALID', detail: `The part's Content-Type has more than ${CONTENT_TYPE_BYTES_MAX} bytes.` });
     try {
       const outcome = await this.#node.objects.putStream({ name: name.name, source: file, expectedSize: null, verify: () => null, contentType, meta: [], condition: { kind: 'none' }, opId: null, isAwaited: this.#exchange.isAwaited });
       if (outcome.kind === 'stored') return outcome.receipt;

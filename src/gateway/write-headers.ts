@@ -38,7 +38,8 @@ export function putHeaders(headers: IncomingHttpHeaders): PutHeaders | string {
   if (encoding !== undefined && encoding !== 'identity') return 'Content-Encoding is not kept; send the body as it is to be stored.';
   if (headers['content-range'] !== undefined) return 'Content-Range is not allowed; a PUT replaces the whole object.';
   const contentType = headers['content-type'] ?? CONTENT_TYPE_DEFAULT;
-  if (contentType.length > CONTENT_TYPE_BYTES_MAX) return `Content-Type has ${contentType.length} bytes, at most ${CONTENT_TYPE_BYTES_MAX} are allowed.`;
+  const typeBytes = Buffer.byteLength(contentType);
+  if (typeBytes > CONTENT_TYPE_BYTES_MAX) return `Content-Type has ${typeBytes} bytes, at most ${CONTENT_TYPE_BYTES_MAX} are allowed.`;
   const meta = userMeta(headers);
   if (typeof meta === 'string') return meta;
   const digests = announcedDigests(headers);

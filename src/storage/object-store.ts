@@ -15,7 +15,7 @@ import { must } from '../domain/assert.ts';
 import { DhtError } from '../domain/error-catalogue.ts';
 import type { BodyId, ClusterId, Epoch, NodeId } from '../domain/ids.ts';
 import type { Layout } from '../domain/layout.ts';
-import { EPOCH_MAX, NAME_BYTES_MAX } from '../domain/limits.ts';
+import { CONTENT_TYPE_BYTES_MAX, EPOCH_MAX, META_BYTES_MAX, NAME_BYTES_MAX } from '../domain/limits.ts';
 import type { ObjectKey, Position, RingArc } from '../domain/ring-position.ts';
 import type { SpaceLevel } from '../domain/space-level.ts';
 import type { ObjectRecord } from '../domain/stored-object.ts';
@@ -519,4 +519,9 @@ function checkBounds(record: LogRecord): void {
   if (record.kind !== 'promise' && record.kind !== 'accept') return;
   if (Buffer.byteLength(record.name) > NAME_BYTES_MAX) throw new RangeError('the name is too long');
   if (record.ballot.epoch > EPOCH_MAX) throw new RangeError(`epoch ${record.ballot.epoch}`);
+  if (record.kind !== 'accept' || record.record.kind !== 'object') return;
+  const { contentType, meta } = record.record;
+  // Records of early versions may come from others: what can be read is taken.
+  const isReadable = Buffer.byteLength(contentType) <= 2 * CONTENT_TYPE_BYTES_MAX && meta.every((pair) => pair.every((text) => Buffer.byteLength(text) <= META_BYTES_MAX));
+  if (!isReadable) throw new DhtError('DHT_ERR_REQUEST_INVALID', 'the Content-Type or the meta of the object is too long to be read back');
 }

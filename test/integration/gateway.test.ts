@@ -88,6 +88,15 @@ describe('an object', () => {
   });
 });
 
+test('a Content-Type is counted in the bytes that are stored, not in characters', async () => {
+  const send = (count: number): Promise<Response> => put('typed', 'x', { 'content-type': `text/${'\u00e9'.repeat(count)}` });
+  const refused = await send(126);
+  expect(refused.status).toBe(400);
+  expect((await problemOf(refused)).detail).toContain('257 bytes');
+  expect(edge.node.puts).toEqual([]);
+  expect((await send(125)).status).toBe(201);
+});
+
 describe('a client that goes before its answer', () => {
   test.each(['PUT', 'DELETE'])('is one that no longer waits for its %s', async (method) => {
     let answer: (outcome: { readonly kind: 'precondition-failed'; readonly current: null }) => void = () => undefined;
