@@ -143,6 +143,8 @@ async function runNode(settings: NodeSettings): Promise<void> {
     log.error('The program met an error of its own', { error: error instanceof Error ? error.stack : String(error) });
     process.exit(EXIT.INTERNAL);
   };
+  // A log that can't be written, to a full volume or a reader that went, is no reason to end.
+  process.stderr.on('error', () => undefined);
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
   try {

@@ -170,7 +170,7 @@ export class NodeClient {
       const isUnknown = method !== 'GET' && !/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|no http URL/.test(message);
       throw new CommandFailure(isUnknown ? EXIT.UNKNOWN : EXIT.UNAVAILABLE, isUnknown ? `${message}; it may or may not have been applied` : message);
     }
-    if (answer.status < 400) return answer;
+    if (answer.status >= 200 && answer.status < 300) return answer;
     throw await refusal(answer);
   }
 }
@@ -235,9 +235,10 @@ function refusalOf(response: HttpResponse): NodeRefusal {
 }
 
 function exitCodeOf(status: number, outcome: string | undefined): ExitCode {
+  if (outcome === 'unknown') return EXIT.UNKNOWN;
   if (status === 404) return EXIT.ABSENT;
   if (status === 409 || status === 412) return EXIT.CONFLICT;
-  if (status === 503) return outcome === 'unknown' ? EXIT.UNKNOWN : EXIT.UNAVAILABLE;
+  if (status === 503) return EXIT.UNAVAILABLE;
   return EXIT.ERROR;
 }
 

@@ -135,13 +135,16 @@ function whenRoom(request: http.ClientRequest, fn: () => void): void {
   for (const event of ['drain', 'close', 'response']) request.on(event, go);
 }
 
-/** Runs `fn` once the server wants the body, or says nothing for a while; not when it answers otherwise. */
+/** Runs `fn` once, when the server wants the body or has said nothing for a while; not when it answers otherwise. */
 function whenContinued(request: http.ClientRequest, timeoutMs: number, fn: () => void): void {
-  const timer = setTimeout(fn, timeoutMs);
-  request.on('continue', () => {
+  const go = (): void => {
     clearTimeout(timer);
+    // The server may still ask after that: two that read one source would mix its pieces.
+    request.off('continue', go);
     fn();
-  });
+  };
+  const timer = setTimeout(go, timeoutMs);
+  request.on('continue', go);
   for (const event of ['response', 'close']) request.on(event, () => { clearTimeout(timer); });
   request.flushHeaders();
 }

@@ -100,8 +100,9 @@ export class BodyStream implements BodyReader {
     const piece = this.#window.shift();
     if (piece === undefined) return null;
     const bytes = await piece.bytes;
-    if (this.#isCancelled) return null;
+    // Also when it was cancelled meanwhile: this piece is no longer in the window.
     this.#giveBack(piece);
+    if (this.#isCancelled) return null;
     if (bytes === null) {
       this.cancel();
       throw new DhtError('DHT_ERR_NO_QUORUM', this.#failure ?? 'no replica gives the body');

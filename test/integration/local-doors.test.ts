@@ -229,6 +229,25 @@ describe('the HTTP client', () => {
     plain.close();
   });
 
+  test('sends a body once, in order, when the server asks for it only after a while', async () => {
+    const received: number[] = [];
+    server.on('checkContinue', (req: http.IncomingMessage, res: http.ServerResponse) => {
+      setTimeout(() => { res.writeContinue(); }, 150);
+      req.on('data', (bytes: Buffer) => received.push(...bytes));
+      req.on('end', () => res.end('ok'));
+    });
+    let next = 0;
+    // Still being read when the server asks.
+    const slow = async (): Promise<Buffer | null> => {
+      const at = next;
+      await new Promise((resolve) => { setTimeout(resolve, 10); });
+      next = at + 1;
+      return at < 40 ? Buffer.alloc(100, at) : null;
+    };
+    expect((await upload(4000, slow)).body.toString()).toBe('ok');
+    expect(received).toEqual(Array.from({ length: 4000 }, (_, i) => Math.floor(i / 100)));
+  });
+
   test('takes an answer that comes before the end of the body, and stops sending', async () => {
     answer = (res) => void res.writeHead(413).end('too large');
     let readCount = 0;
