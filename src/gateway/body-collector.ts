@@ -53,7 +53,8 @@ export function collectBody(req: IncomingMessage, res: ServerResponse, bytesMax:
       resolve(outcome);
     };
     req.on('data', onData).on('end', onEnd).on('close', onBroken).on('error', onBroken);
-    if (expectsContinue(req)) res.writeContinue();
+    if (req.destroyed) onBroken();
+    else if (expectsContinue(req)) res.writeContinue();
   });
 }
 

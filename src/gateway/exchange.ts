@@ -67,7 +67,7 @@ export class Exchange {
    * Whether the client is still there to hear the answer. A request that a network held back comes with the end of its
    * connection right behind it, and that is read some milliseconds before the connection is closed.
    */
-  readonly isAwaited = (): boolean => !this.res.closed && !this.req.socket.readableEnded;
+  readonly isAwaited = (): boolean => !this.res.closed && !this.req.socket.readableEnded && !this.req.socket.destroyed;
 
   /** Bytes of a body were taken from the client. */
   received(byteCount: number): void {

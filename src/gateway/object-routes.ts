@@ -83,7 +83,8 @@ export class ObjectRoutes {
     this.#inFlight++;
     const serve = (): Promise<void> => (isCollection ? this.#serveCollection(exchange, query) : this.#serveObject(exchange, path.slice(OBJECTS_PREFIX.length), query));
     const before = this.#working.get(req.socket);
-    const work = (before === undefined ? serve() : before.then(serve))
+    // One whose connection has closed while it waited its turn would wait for its body for ever.
+    const work = (before === undefined ? serve() : before.then(() => (req.socket.destroyed ? undefined : serve())))
       .catch((error: unknown) => exchange.failed(error))
       .finally(() => {
         this.#inFlight--;

@@ -75,7 +75,7 @@ export class RequestBody implements BodySource {
 
   #ask(): void {
     this.#state = 'flowing';
-    if (this.#req.destroyed && !this.#req.complete) return this.#fail('broken');
+    if (this.#req.destroyed) return this.#fail('broken');
     this.#req.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onBroken).on('error', this.#onBroken);
     if (expectsContinue(this.#req)) this.#res.writeContinue();
   }

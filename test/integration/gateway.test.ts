@@ -118,6 +118,24 @@ describe('a client that goes before its answer', () => {
     expect((await edge.object('other')).status).toBe(404);
   }, 10_000);
 
+  test('leaves no place taken by requests that waited behind another one of its connection', async () => {
+    const inFlight = async (): Promise<number> => Number(/^dht_gateway_inflight_requests (\d+)$/m.exec(await (await edge.admin('/metrics')).text())?.[1]);
+    for (const rest of ['x', '']) {
+      let answer: (outcome: { readonly kind: 'precondition-failed'; readonly current: null }) => void = () => undefined;
+      edge.node.nextPut = () => new Promise((resolve) => { answer = resolve; });
+      const client = net.connect(edge.port, '127.0.0.1');
+      client.on('error', () => undefined);
+      const begun = edge.node.puts.length;
+      client.write(`PUT /v1/objects/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nxPUT /v1/objects/b HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n${rest}`);
+      while (edge.node.puts.length === begun || (await inFlight()) < 2) await new Promise((resolve) => setImmediate(resolve));
+      client.resetAndDestroy();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      answer({ kind: 'precondition-failed', current: null });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(await inFlight()).toBe(0);
+    }
+  }, 10_000);
+
   test('has gone when the end of its connection is read, right behind the request, not only when the connection is closed', async () => {
     let answer: (outcome: { readonly kind: 'precondition-failed'; readonly current: null }) => void = () => undefined;
     edge.node.nextPut = () => new Promise((resolve) => { answer = resolve; });
