@@ -8,6 +8,7 @@
  * beside their records, pointers; then one node loses power and every name is read once more.   5. stop: every node
  * stops in order and leaves nothing open.
  */
+import { DhtError } from '../domain/error-catalogue.ts';
 import { compareNames } from '../domain/name-order.ts';
 import type { Random } from '../ports/random.ts';
 import { checkAcknowledged, type HoldingNode } from './checkers/acknowledged.ts';
@@ -32,7 +33,7 @@ import type { OperationId, RunCase } from './run-case.ts';
 import { SimCluster } from './sim-cluster.ts';
 import type { SimDiskOptions } from './sim-disk.ts';
 import { CALM_NETWORK, SimNetwork } from './sim-network.ts';
-import type { SimNode, StartProgram } from './sim-node.ts';
+import type { NodeProgram, SimNode, StartProgram } from './sim-node.ts';
 import { chance, pick } from './sim-random.ts';
 import type { SimulationOptions, SimulationResult } from './simulation.ts';
 import { Simulation } from './simulation.ts';
@@ -70,6 +71,9 @@ const SEARCH_STEPS_MAX = 1_000_000;
 const SHORT_TTL_MS_MAX = 5_000;
 /** A sender that was cut off gives up after 10 s without progress, and what it began anew ends after 5 s of silence. */
 const LEFTOVERS_GRACE_MS = 25_000;
+/** Looks at the bodies of a node that finds rot meanwhile, and milliseconds between two of them: healing begins a second after it was found. */
+const LOOKS_AT_ROT_MAX = 5;
+const HEALING_MS = 5_000;
 /** Where the names are; the last two come in different orders by UTF-8 and by UTF-16. */
 const DIRECTORIES: readonly string[] = ['', 'a/', '', '\u{ff5e}/b/', '\u{10400}/'];
 
@@ -253,6 +257,18 @@ export class WholeNodeRun {
     if (!(await this.#sim.waitUntil(() => left().length === 0, tombstonesMsMax, 50))) this.#sim.fail(`tombstones are never erased: ${left().join(', ')}`);
   }
 
+  /** A record that rotted last may be found rotten by this very look: from then on it has to be healed. */
+  async #wrongBodies(node: SimNode, program: NodeProgram): Promise<readonly string[]> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await checkBodies(node.name, program.store, (bodyId) => node.mayHaveLost(bodyId));
+      } catch (error) {
+        if (!(error instanceof DhtError) || error.code !== 'DHT_ERR_DATA_DAMAGED' || attempt === LOOKS_AT_ROT_MAX) throw error;
+        await this.#sim.waitUntil(() => this.#sim.hasFailed(), HEALING_MS, 50);
+      }
+    }
+  }
+
   /** Everything that must hold once the ring is at rest. */
   async #check(): Promise<void> {
     const isRight = (): boolean => checkPointers(this.#cluster.views()).length === 0;
@@ -260,7 +276,7 @@ export class WholeNodeRun {
     for (const node of this.#cluster.nodes()) {
       const program = node.program();
       if (program === null) continue;
-      for (const wrong of await checkBodies(node.name, program.store, (bodyId) => node.mayHaveLost(bodyId))) this.#sim.fail(wrong);
+      for (const wrong of await this.#wrongBodies(node, program)) this.#sim.fail(wrong);
     }
     await this.#checkErasure();
     const present: string[] = [];

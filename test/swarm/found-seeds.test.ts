@@ -17,6 +17,7 @@ const FOUND: readonly (readonly [seed: number, what: string])[] = [
   [515674, 'the plan wiped the one voter of a ring of two that a leave left behind'],
   [7018248, 'by the clock of a coordinator that was hours ahead a tombstone was of age, by that of the replica that missed its erasure not yet'],
   [7015083, 'a record that compaction had found rotten waited for the scrub to be healed'],
+  [7004405, 'a record rotted last, and the checker was the first to read it'],
   [501479, 'a cut-off sender began a replaced body anew, which takes its time to end'],
 ];
 
