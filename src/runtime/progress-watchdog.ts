@@ -6,7 +6,7 @@
  *
  * The taking side is judged less often because its progress is seen in lumps: the kernel wakes a writer when a third of
  * the send buffer is free, and a write counts when it has left as a whole.
- * Cost: one map entry a connection, one assignment a request; a look costs O(connections) every few seconds.
+ * Cost: one map entry and a short list a connection; a look costs O(connections) every few seconds.
  * Source: protocol section G "Public HTTP".
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -21,9 +21,14 @@ export interface ProgressOptions {
   readonly takingLooksMax: number;
 }
 
+interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+}
+
 interface Progress {
-  req: IncomingMessage | null;
-  res: ServerResponse | null;
+  /** Not ended yet, oldest first, which is the one that is served: a client may send several without waiting. The latest stays. */
+  readonly exchanges: Exchange[];
   /** Bytes moved at the last look. */
   bytes: number;
   /** For what the client was awaited at the last look. */
@@ -43,26 +48,28 @@ export class ProgressWatchdog {
   }
 
   connected(socket: Socket): void {
-    this.#connections.set(socket, { req: null, res: null, bytes: 0, awaited: 'nothing', takingLooks: 0 });
+    this.#connections.set(socket, { exchanges: [], bytes: 0, awaited: 'nothing', takingLooks: 0 });
     socket.on('close', () => this.#connections.delete(socket));
   }
 
   requested(req: IncomingMessage, res: ServerResponse): void {
     const progress = this.#connections.get(req.socket);
     if (progress === undefined) return;
-    progress.req = req;
-    progress.res = res;
+    progress.exchanges.push({ req, res });
+    dropEnded(progress);
   }
 
-  /** Whether the latest request on the socket has been answered, at least in part. */
+  /** Whether the latest request on the socket, or one before it that has not ended, has been answered, at least in part. */
   isAnswered(socket: Socket): boolean {
-    return this.#connections.get(socket)?.res?.headersSent === true;
+    return this.#connections.get(socket)?.exchanges.some(({ res }) => res.headersSent) === true;
   }
 
   /** Cuts every connection whose client was awaited at the last look already and moved too little since. */
   look(): void {
     for (const [socket, progress] of this.#connections) {
-      const awaited = awaitedFor(progress);
+      dropEnded(progress);
+      const [oldest] = progress.exchanges;
+      const awaited = oldest === undefined ? 'nothing' : awaitedFor(oldest);
       const bytes = socket.bytesRead + socket.bytesWritten - socket.writableLength;
       const movedBytes = bytes - progress.bytes;
       const isStill = awaited === progress.awaited;
@@ -74,8 +81,12 @@ export class ProgressWatchdog {
   }
 }
 
-function awaitedFor({ req, res }: Progress): Awaited {
-  if (req === null || res === null || res.closed) return 'nothing';
+function dropEnded({ exchanges }: Progress): void {
+  while (exchanges.length > 1 && exchanges[0]?.res.closed === true) exchanges.shift();
+}
+
+function awaitedFor({ req, res }: Exchange): Awaited {
+  if (res.closed) return 'nothing';
   if (res.writableEnded || res.writableNeedDrain) return 'taking';
   // Not flowing: the node doesn't read its body just now.
   return req.complete || req.readableFlowing !== true ? 'nothing' : 'sending';

@@ -65,6 +65,30 @@ describe('the progress watchdog', () => {
     expect(socket.isCut).toBe(true);
   });
 
+  test('cuts a client that does not take its answer, whatever it asked for behind that', () => {
+    req.complete = true;
+    res.writableNeedDrain = true;
+    res.headersSent = true;
+    const behind = { closed: false, writableEnded: false, writableNeedDrain: false, headersSent: false };
+    watchdog.requested({ ...req } as unknown as IncomingMessage, behind as unknown as ServerResponse);
+    // Its answer has begun: nothing may be written between.
+    expect(watchdog.isAnswered(socket as unknown as Socket)).toBe(true);
+    for (let look = 0; look <= LOOKS_MAX; look++) {
+      expect(socket.isCut).toBe(false);
+      watchdog.look();
+    }
+    expect(socket.isCut).toBe(true);
+  });
+
+  test('judges the next request once the one before is done with', () => {
+    req.complete = true;
+    watchdog.requested({ ...req, complete: false } as unknown as IncomingMessage, { ...res } as unknown as ServerResponse);
+    res.closed = true;
+    watchdog.look();
+    watchdog.look();
+    expect(socket.isCut).toBe(true);
+  });
+
   test('sees a client that takes its answer in lumps', () => {
     req.complete = true;
     res.writableNeedDrain = true;
